@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The seam between devices that raise interrupts and the controller that routes them. */
+#ifndef DUVISOR_IRQCHIP_H
+#define DUVISOR_IRQCHIP_H
+
+#include <stdbool.h>
+
+struct vm;
+
+/* Embedded in the interrupt controller's device. */
+struct irqchip {
+	/* Line irq (> 0) now has this level. Any member thread; must not block. */
+	void (*set_line)(struct irqchip *chip, unsigned int irq, bool level);
+};
+
+/* Called once, by the controller, when it is created. */
+void irqchip_register(struct vm *vm, struct irqchip *chip);
+
+/*
+ * Device line irq (level-triggered) now has this level. Any member thread may call it,
+ * with the lock of its device held. Without a controller, or with irq 0, nothing happens.
+ */
+void irqchip_set_line(struct vm *vm, unsigned int irq, bool level);
+
+#endif

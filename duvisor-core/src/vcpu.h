@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One virtual CPU: the guest's registers, a thread, its run loop, and the protocol by which
+ * other threads make it notice something.
+ */
+#ifndef DUVISOR_VCPU_H
+#define DUVISOR_VCPU_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "types.h"
+
+struct vm;
+
+/* Bits of vcpu->request: what the vCPU must look at before it enters the guest again. */
+enum vcpu_request {
+	VCPU_REQ_EXT_IRQ = 1 << 0, /* ext_irq changed */
+	VCPU_REQ_SOFT_IRQ = 1 << 1, /* an IPI that could not be posted */
+	VCPU_REQ_FENCE = 1 << 2, /* forget all VS-stage translations and fetched instructions */
+	VCPU_REQ_START = 1 << 3, /* HSM hart_start */
+	VCPU_REQ_STOP = 1 << 4,	 /* the VM is to be parked */
+};
+
+/* HSM states (SBI 2.0, section 9), as hart_get_status returns them. */
+enum vcpu_hsm {
+	VCPU_HSM_STARTED = 0,
+	VCPU_HSM_STOPPED = 1,
+	VCPU_HSM_START_PENDING = 2,
+	VCPU_HSM_STOP_PENDING = 3,
+	VCPU_HSM_SUSPENDED = 4,
+	VCPU_HSM_SUSPEND_PENDING = 5,
+	VCPU_HSM_RESUME_PENDING = 6,
+};
+
+/* What an exit was, copied from the hart once. */
+struct vcpu_trap {
+	uint64_t cause; /* of the exit; a handler that returns VCPU_INJECT puts the guest's here */
+	uint64_t epc;
+	uint64_t tval; /* ... and the guest's stval here */
+	uint64_t gpa;
+	uint64_t inst;
+	uint64_t status; /* hustatus */
+};
+
+/* What an exit handler wants done; only the run loop does it. */
+enum vcpu_result {
+	VCPU_RESUME_SAME, /* execute the same instruction again */
+	VCPU_RESUME_NEXT, /* go on behind it */
+	VCPU_RESUME_AT,	  /* the handler has set pc and registers itself (start, resume) */
+	VCPU_INJECT,	  /* take the exception trap->cause / trap->tval into VS-mode */
+	VCPU_STOP,	  /* vm_request_stop() has been called */
+};			  /* or a negative errno: a broken invariant; dump and crash */
+
+#define REG_RA 1
+#define REG_SP 2
+#define REG_GP 3
+#define REG_TP 4
+#define REG_A0 10
+#define REG_A1 11
+#define REG_A2 12
+#define REG_A6 16
+#define REG_A7 17
+
+struct vcpu {
+	/* Used by entry.S (asm_offsets.c). */
+	uint64_t gpr[32]; /* the guest's, while the hart is not in the guest; gpr[0] is 0 */
+	uint64_t host_sp;
+	_Atomic uint32_t request; /* also the futex that the vCPU sleeps on */
+
+	_Atomic uint32_t sleeping; /* 1: in, or about to go into, futex_wait on request */
+	_Atomic bool ext_irq;	   /* level of the external interrupt line */
+	_Atomic uint32_t hsm;	   /* enum vcpu_hsm */
+
+	/* Parameters of VCPU_REQ_START; owned by whoever moved hsm to START_PENDING. */
+	uint64_t start_pc;
+	uint64_t start_opaque;
+
+	struct vm *vm;
+	unsigned int index; /* = hart id */
+	unsigned int boot;  /* the vm->boots that it was reset for */
+	pthread_t thread;
+};
+
+int vcpu_create(struct vm *vm, unsigned int index, struct vcpu **vcpu_out);
+void vcpu_destroy(struct vcpu *vcpu);
+
+/* Start the thread, which parks in vm_park() first; wait for its end. */
+int vcpu_start(struct vcpu *vcpu);
+void vcpu_join(struct vcpu *vcpu);
+
+/*
+ * Set request bits and make the vCPU notice: in the guest it exits, asleep it wakes, else it
+ * looks before it enters. Any member thread; no lock needed.
+ */
+void vcpu_kick(struct vcpu *vcpu, uint32_t bits);
+
+/*
+ * The level of the S-mode external interrupt line, as the interrupt controller computes it. Any member thread;
+ * the caller's lock orders its calls for one vCPU.
+ */
+void vcpu_set_ext_irq(struct vcpu *vcpu, bool level);
+
+#endif

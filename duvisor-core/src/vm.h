@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One virtual machine: everything that exists hangs off it.
+ *
+ * Threads: the main thread is the I/O thread and the only one that creates, resets and destroys;
+ * one thread per vCPU. All of them are members of the VM (shim.h) while it runs, and only members may call
+ * what kicks a vCPU: vm_request_stop(), vcpu_set_ext_irq(), irqchip_set_line().
+ *
+ * Lock order: a device's lock, the interrupt controller's lock, console and log locks, vm->lock.
+ * vm->lock is never held while a device is called.
+ */
+#ifndef DUVISOR_VM_H
+#define DUVISOR_VM_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "bus.h"
+#include "console.h"
+#include "gstage.h"
+#include "guest_isa.h"
+#include "io.h"
+#include "irqchip.h"
+#include "log.h"
+#include "memory.h"
+#include "shim.h"
+#include "types.h"
+
+struct vcpu;
+
+#define VM_MAX_VCPUS 64
+
+/* Exit codes of `duvisor run`: part of the interface, documented in the manual page. */
+enum vm_exit {
+	VM_EXIT_OK = 0,		   /* the guest powered off, or the user ended it */
+	VM_EXIT_GUEST_FAILURE = 1, /* the guest reported a failure (SRST reason 1, sifive_test FAIL) */
+	VM_EXIT_USAGE = 2,	   /* the command line is wrong, or names a file that cannot be used */
+	VM_EXIT_CRASH = 3,	   /* the guest did something that it cannot go on from */
+	VM_EXIT_PANIC = 4,	   /* the guest reported a panic */
+	VM_EXIT_WATCHDOG = 5,	   /* the guest's watchdog expired */
+	VM_EXIT_HOST = 6,	   /* the host cannot run the VM: no device, no permission, no memory */
+};
+
+enum vm_stop {
+	VM_STOP_NONE,
+	VM_STOP_POWER_OFF,
+	VM_STOP_REBOOT_COLD,
+	VM_STOP_REBOOT_WARM,
+	VM_STOP_GUEST_FAILURE,
+	VM_STOP_CRASH,
+	VM_STOP_PANIC,
+	VM_STOP_WATCHDOG,
+	VM_STOP_USER_QUIT,
+	VM_STOP_HOST, /* the host failed us while the VM ran */
+};
+
+/* What the user asked for. Strings belong to the caller and outlive the VM. */
+struct vm_config {
+	const char *kernel;
+	const char *initrd;	/* NULL: none */
+	const char *cmdline;	/* NULL: none */
+	const char *dtb;	/* NULL: generated */
+	const char *dump_dtb;	/* NULL: do not */
+	uint64_t ram_size;
+	unsigned int cpus;
+	bool prealloc;
+	bool hugepages;
+	bool no_reboot;	 /* a reboot ends the VM like a power-off */
+	bool nodefaults; /* no devices but those asked for */
+	bool lazy_map;	 /* for tests: fill stage 2 by 4 KiB pages on demand */
+};
+
+/* What the loader left for the start of vCPU 0. */
+struct vm_boot {
+	gpa_t entry;
+	gpa_t dtb; /* a1 */
+};
+
+enum vm_phase {
+	VM_PARKED,  /* vCPU threads wait in vm_park() */
+	VM_RUNNING, /* they run, or are about to */
+	VM_ENDING,  /* they end */
+};
+
+struct vm {
+	const struct vm_config *config;
+	struct shim shim;
+	struct guest_isa isa;
+	struct memory mem;
+	struct gstage gstage; /* tables protected by gstage_lock */
+	pthread_mutex_t gstage_lock;
+	struct bus bus;
+	struct irqchip *irqchip;
+	struct console *console;
+	struct io io;
+	struct vm_boot boot;
+	struct log_limit log_limit;
+	unsigned int vcpu_count;
+	struct vcpu *vcpu[VM_MAX_VCPUS]; /* index = hart id */
+
+	int stop_fd; /* eventfd that wakes the I/O thread for a stop */
+
+	pthread_mutex_t lock; /* protects what follows */
+	pthread_cond_t changed;
+	enum vm_phase phase;
+	unsigned int parked;   /* vCPU threads inside vm_park() */
+	unsigned int boots;    /* counts boots: a vCPU that finds a new one resets itself */
+	enum vm_stop stop;     /* the first stop asked for since the last boot */
+	unsigned int stop_code; /* the guest's own code of a failure, for the message */
+};
+
+/*
+ * Everything up to the devices; prints why it cannot. Returns 0 or the vm_exit to end with. On success
+ * the caller may add handlers to vm->io, run, and must destroy. config must outlive the VM.
+ */
+int vm_create(const struct vm_config *config, struct vm **vm_out);
+
+/* Boot, run, reboot as asked, until the end. All vCPU threads are gone when it returns. */
+enum vm_exit vm_run(struct vm *vm);
+
+void vm_destroy(struct vm *vm);
+
+/*
+ * Stop the VM for a reason; the first one counts. Returns at once; the vCPUs execute no further guest
+ * instruction once they notice, the calling one none at all. Any member thread, with any lock but vm->lock.
+ */
+void vm_request_stop(struct vm *vm, enum vm_stop reason, unsigned int code);
+
+/* vCPU threads: wait here while the VM is parked. False: the thread must end. */
+bool vm_park(struct vm *vm);
+
+/*
+ * Put kernel, initrd and device tree into RAM and fill vm->boot; called before the first
+ * boot and at each reboot, all vCPUs parked. 0 or the vm_exit to end with, said to the user.
+ */
+int loader_load(struct vm *vm);
+
+#endif
