@@ -83,6 +83,9 @@ struct vcpu {
 	pthread_t thread;
 };
 
+/* The vCPU that the calling thread is, or NULL. */
+struct vcpu *vcpu_self(void);
+
 int vcpu_create(struct vm *vm, unsigned int index, struct vcpu **vcpu_out);
 void vcpu_destroy(struct vcpu *vcpu);
 
@@ -101,5 +104,41 @@ void vcpu_kick(struct vcpu *vcpu, uint32_t bits);
  * the caller's lock orders its calls for one vCPU.
  */
 void vcpu_set_ext_irq(struct vcpu *vcpu, bool level);
+
+/* The guest's software interrupt (an IPI). Any member thread. */
+void vcpu_send_ipi(struct vcpu *vcpu);
+
+/*
+ * Make the vCPU forget its VS-stage translations and fetched instructions. When this returns, it executes
+ * no guest instruction with old ones. Only another vCPU's thread may call it.
+ */
+void vcpu_fence_remote(struct vcpu *vcpu);
+
+/*
+ * What follows is for the vCPU's own thread.
+ */
+
+/* Sleep until an interrupt is pending and enabled, or a request came; at once if so already. */
+void vcpu_wait_for_interrupt(struct vcpu *vcpu);
+
+/*
+ * Registers and VS state as SBI defines them at the start of a hart (SBI, tables "HSM Hart Start Register
+ * State" and "HSM Hart Resume Register State"): S-mode at pc, a0 = hart id, a1 = opaque.
+ */
+void vcpu_set_start_state(struct vcpu *vcpu, uint64_t pc, uint64_t opaque);
+
+/* The same after a suspension that kept nothing, but for what SBI does not mention: the timer and the IPIs. */
+void vcpu_resume_suspended(struct vcpu *vcpu, uint64_t pc, uint64_t opaque);
+
+/* Take the exception in VS-mode. Nothing else does so. */
+void vcpu_inject(struct vcpu *vcpu, const struct vcpu_trap *trap);
+
+/* All registers, to stderr. */
+void vcpu_dump(const struct vcpu *vcpu, const struct vcpu_trap *trap);
+
+/* One step of the run loop: serve requests (may sleep and park). False: the thread must end. */
+bool vcpu_prepare(struct vcpu *vcpu);
+/* One step of the run loop: enter the guest, handle the exit. */
+void vcpu_run_once(struct vcpu *vcpu);
 
 #endif

@@ -94,6 +94,7 @@ struct vm {
 	struct console *console;
 	struct io io;
 	struct vm_boot boot;
+	uint64_t time_delta; /* guest time = host time + this: it starts at 0 when the VM is made */
 	struct log_limit log_limit;
 	unsigned int vcpu_count;
 	struct vcpu *vcpu[VM_MAX_VCPUS]; /* index = hart id */
@@ -104,6 +105,7 @@ struct vm {
 	pthread_cond_t changed;
 	enum vm_phase phase;
 	unsigned int parked;   /* vCPU threads inside vm_park() */
+	unsigned int failed;   /* vCPU threads that could not start */
 	unsigned int boots;    /* counts boots: a vCPU that finds a new one resets itself */
 	enum vm_stop stop;     /* the first stop asked for since the last boot */
 	unsigned int stop_code; /* the guest's own code of a failure, for the message */
@@ -128,6 +130,11 @@ void vm_request_stop(struct vm *vm, enum vm_stop reason, unsigned int code);
 
 /* vCPU threads: wait here while the VM is parked. False: the thread must end. */
 bool vm_park(struct vm *vm);
+/* A vCPU thread could not become a vCPU and ends. */
+void vm_vcpu_failed(struct vm *vm);
+
+/* Map the page of RAM at gpa, which the guest has just missed (lazy_map). 0 or -errno. */
+int vm_map_page(struct vm *vm, gpa_t gpa);
 
 /*
  * Put kernel, initrd and device tree into RAM and fill vm->boot; called before the first

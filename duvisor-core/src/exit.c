@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "exit.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "hart.h"
+#include "insn.h"
+#include "sbi.h"
+#include "vcpu.h"
+#include "vm.h"
+
+/* Exceptions that the guest can be given but whose exits have no use for a name elsewhere. */
+#define CAUSE_INST_ACCESS 1
+#define CAUSE_LOAD_ACCESS 5
+#define CAUSE_STORE_ACCESS 7
+
+#define INSN_WFI 0x10500073
+
+typedef int exit_fn(struct vcpu *vcpu, struct vcpu_trap *trap);
+
+/* The host had the hart for a moment, or somebody rang; the run loop looks at the requests. */
+static int exit_nothing(struct vcpu *vcpu, struct vcpu_trap *trap)
+{
+	(void)vcpu;
+	(void)trap;
+	return VCPU_RESUME_SAME;
+}
+
+/* An exception that is the guest's own affair but that hardware could not give to it. */
+static int exit_reflect(struct vcpu *vcpu, struct vcpu_trap *trap)
+{
+	(void)vcpu;
+	(void)trap;
+	return VCPU_INJECT;
+}
+
+static int inject_access_fault(struct vcpu_trap *trap)
+{
+	switch (trap->cause) {
+	case DV_CAUSE_INST_GUEST_PAGE_FAULT:
+		trap->cause = CAUSE_INST_ACCESS;
+		break;
+	case DV_CAUSE_LOAD_GUEST_PAGE_FAULT:
+		trap->cause = CAUSE_LOAD_ACCESS;
+		break;
+	default:
+		trap->cause = CAUSE_STORE_ACCESS;
+	}
+	return VCPU_INJECT;
+}
+
+static int refuse_access(struct vcpu *vcpu, struct vcpu_trap *trap, const char *what)
+{
+	log_guest(&vcpu->vm->log_limit, LOG_INFO,
+		  "hart %u: %s at 0x%" PRIx64 " (pc 0x%" PRIx64 ", instruction 0x%" PRIx64
+		  "): access fault",
+		  vcpu->index, what, trap->gpa, trap->epc, trap->inst);
+	return inject_access_fault(trap);
+}
+
+static int access_device(struct vcpu *vcpu, struct vcpu_trap *trap,
+			 const struct insn_access *access)
+{
+	const struct bus *bus = &vcpu->vm->bus;
+	uint64_t value = 0;
+	int err;
+
+	if (access->write) {
+		err = bus_write(bus, trap->gpa, access->len, insn_store_value(vcpu, access));
+	} else {
+		err = bus_read(bus, trap->gpa, access->len, &value);
+		if (!err)
+			insn_load_result(vcpu, access, value);
+	}
+	if (err)
+		return refuse_access(vcpu, trap, access->write ? "bad write" : "bad read");
+	return VCPU_RESUME_NEXT;
+}
+
+/*
+ * Stage 2 has no entry: RAM that is mapped lazily, a device, or nothing. The fault of an implicit access
+ * (to a VS-stage page table) has a pseudoinstruction, a fetch has none, and neither decodes.
+ */
+static int exit_guest_page_fault(struct vcpu *vcpu, struct vcpu_trap *trap)
+{
+	struct insn_access access;
+
+	if (memory_at(&vcpu->vm->mem, trap->gpa, 1)) {
+		int err = vm_map_page(vcpu->vm, trap->gpa);
+
+		return err ? err : VCPU_RESUME_SAME;
+	}
+	if (trap->cause == DV_CAUSE_INST_GUEST_PAGE_FAULT)
+		return refuse_access(vcpu, trap, "instruction fetch");
+	if (insn_decode(trap->inst, &access))
+		return refuse_access(vcpu, trap, "neither load nor store");
+	/* The first half was elsewhere: no device can have both. */
+	if (access.addr_offset)
+		return refuse_access(vcpu, trap, "misaligned access");
+	return access_device(vcpu, trap, &access);
+}
+
+static int exit_virtual_instruction(struct vcpu *vcpu, struct vcpu_trap *trap)
+{
+	if (trap->tval == INSN_WFI) {
+		vcpu_wait_for_interrupt(vcpu);
+		return VCPU_RESUME_NEXT;
+	}
+	/* What a hart without the H extension would do; tval holds the instruction already. */
+	trap->cause = DV_CAUSE_ILLEGAL_INST;
+	return VCPU_INJECT;
+}
+
+static exit_fn *const exit_table[] = {
+	[DV_CAUSE_INST_MISALIGNED] = exit_reflect,
+	[CAUSE_INST_ACCESS] = exit_reflect,
+	[DV_CAUSE_ILLEGAL_INST] = exit_reflect,
+	[DV_CAUSE_BREAKPOINT] = exit_reflect,
+	[DV_CAUSE_LOAD_MISALIGNED] = exit_reflect,
+	[CAUSE_LOAD_ACCESS] = exit_reflect,
+	[DV_CAUSE_STORE_MISALIGNED] = exit_reflect,
+	[CAUSE_STORE_ACCESS] = exit_reflect,
+	[DV_CAUSE_VU_ECALL] = exit_reflect,
+	[DV_CAUSE_VS_ECALL] = sbi_ecall,
+	[DV_CAUSE_INST_PAGE_FAULT] = exit_reflect,
+	[DV_CAUSE_LOAD_PAGE_FAULT] = exit_reflect,
+	[DV_CAUSE_STORE_PAGE_FAULT] = exit_reflect,
+	[DV_CAUSE_SOFTWARE_CHECK] = exit_reflect,
+	[DV_CAUSE_INST_GUEST_PAGE_FAULT] = exit_guest_page_fault,
+	[DV_CAUSE_LOAD_GUEST_PAGE_FAULT] = exit_guest_page_fault,
+	[DV_CAUSE_VIRTUAL_INST] = exit_virtual_instruction,
+	[DV_CAUSE_STORE_GUEST_PAGE_FAULT] = exit_guest_page_fault,
+	[DV_CAUSE_HOST_INTERRUPT] = exit_nothing,
+	[DV_CAUSE_HOST_FAULT] = exit_nothing,
+	[DV_CAUSE_DOORBELL] = exit_nothing,
+};
+
+int exit_dispatch(struct vcpu *vcpu, struct vcpu_trap *trap)
+{
+	/* SPV clear: the exit came from our own code (a faulting HLV); we execute none. */
+	if (!(trap->status & HUSTATUS_SPV))
+		return -EFAULT;
+	if (trap->cause >= ARRAY_SIZE(exit_table) || !exit_table[trap->cause])
+		return -ENOSYS;
+	return exit_table[trap->cause](vcpu, trap);
+}

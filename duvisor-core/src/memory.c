@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "memory.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sysinfo.h>
+
+#include "log.h"
+
+#define GIB (1ULL << 30)
+#define HUGE_SIZE (2ULL << 20)
+#define PAGE_SIZE 4096ULL
+
+/*
+ * The host overcommits, so asking for more than it has would succeed and kill us later:
+ * refuse what could never be filled.
+ */
+static int check_size(uint64_t size)
+{
+	struct sysinfo info;
+	uint64_t have;
+
+	if (!size || size & (PAGE_SIZE - 1))
+		return -EINVAL;
+	if (sysinfo(&info))
+		return -errno;
+	have = ((uint64_t)info.totalram + info.totalswap) * info.mem_unit;
+	return size > have ? -ENOMEM : 0;
+}
+
+static void *map_anonymous(void *at, uint64_t size, int prot, int flags)
+{
+	return mmap(at, size, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+}
+
+/* Reserve addresses such that one of them is congruent to the RAM's gpa modulo 1 GiB. */
+static int reserve(struct memory *mem)
+{
+	uintptr_t start;
+
+	mem->reserved = mem->size + GIB;
+	mem->reservation = map_anonymous(NULL, mem->reserved, PROT_NONE, 0);
+	if (mem->reservation == MAP_FAILED)
+		return -errno;
+	start = (uintptr_t)mem->reservation;
+	mem->hva = (uint8_t *)mem->reservation + ((mem->base - start) & (GIB - 1));
+	return 0;
+}
+
+/* Explicit huge pages if the host has set enough of them aside, else transparent ones. */
+static int populate_huge(struct memory *mem)
+{
+	if (!(mem->size & (HUGE_SIZE - 1)) &&
+	    map_anonymous(mem->hva, mem->size, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_HUGETLB) !=
+		    MAP_FAILED) {
+		mem->huge = true;
+		return 0;
+	}
+	if (map_anonymous(mem->hva, mem->size, PROT_READ | PROT_WRITE, MAP_FIXED) == MAP_FAILED)
+		return -errno;
+	if (madvise(mem->hva, mem->size, MADV_HUGEPAGE))
+		log_warn("huge pages: %s; using small ones", strerror(errno));
+	return 0;
+}
+
+static int map_ram(struct memory *mem, const struct memory_options *options)
+{
+	if (options->hugepages)
+		return populate_huge(mem);
+	return mprotect(mem->hva, mem->size, PROT_READ | PROT_WRITE) ? -errno : 0;
+}
+
+static int lock_ram(const struct memory *mem)
+{
+	int err;
+
+	/* Locking populates: each page gets a frame of its own, writable. */
+	if (!mlock(mem->hva, mem->size))
+		return 0;
+	err = -errno;
+	log_error("cannot lock %llu MiB of guest memory: %s (see ulimit -l)",
+		  (unsigned long long)(mem->size >> 20), strerror(-err));
+	return err;
+}
+
+int memory_create(struct memory *mem, uint64_t size, const struct memory_options *options)
+{
+	int err;
+
+	*mem = (struct memory){.base = MEMORY_BASE, .size = size};
+	err = check_size(size);
+	if (!err)
+		err = reserve(mem);
+	if (err) {
+		mem->hva = NULL;
+		log_error("the host cannot give %llu MiB of guest memory: %s",
+			  (unsigned long long)(size >> 20), strerror(-err));
+		return err;
+	}
+	err = map_ram(mem, options);
+	if (err)
+		log_error("cannot map guest memory: %s", strerror(-err));
+	else if (options->prealloc)
+		err = lock_ram(mem);
+	if (err)
+		memory_destroy(mem);
+	return err;
+}
+
+void memory_destroy(struct memory *mem)
+{
+	if (mem->hva)
+		munmap(mem->reservation, mem->reserved);
+	mem->hva = NULL;
+}
+
+void memory_clear(const struct memory *mem)
+{
+	/* Fails for locked pages, which the host will not take back. */
+	if (madvise(mem->hva, mem->size, MADV_DONTNEED))
+		memset(mem->hva, 0, mem->size);
+}
+
+void *memory_at(const struct memory *mem, gpa_t gpa, uint64_t len)
+{
+	uint64_t offset = gpa - mem->base;
+
+	if (gpa < mem->base || len > mem->size || offset > mem->size - len)
+		return NULL;
+	return mem->hva + offset;
+}

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vcpu.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "exit.h"
+#include "hart.h"
+#include "insn.h"
+#include "vm.h"
+
+#define NSEC_PER_SEC 1000000000ULL
+/* Sleep at most this long in one go, so that no sum below can overflow. */
+#define MAX_SLEEP_SEC (365ULL * 24 * 3600)
+
+/* vsstatus, as sstatus (priv spec, "Virtual Supervisor Status Register") */
+#define VSSTATUS_SIE (1ULL << 1)
+#define VSSTATUS_SPIE (1ULL << 5)
+#define VSSTATUS_SPP (1ULL << 8)
+#define VSSTATUS_UXL_64 (2ULL << 32)
+
+#define VSIE_TIMER (1ULL << 5)
+
+/* cycle, time, instret */
+#define COUNTEREN_BASIC 0x7
+
+#define DUMP_SIZE 4096
+
+static _Thread_local struct vcpu *self;
+
+struct vcpu *vcpu_self(void)
+{
+	return self;
+}
+
+int vcpu_create(struct vm *vm, unsigned int index, struct vcpu **vcpu_out)
+{
+	struct vcpu *vcpu = calloc(1, sizeof(*vcpu));
+
+	if (!vcpu)
+		return -ENOMEM;
+	vcpu->vm = vm;
+	vcpu->index = index;
+	vcpu->hsm = VCPU_HSM_STOPPED;
+	/* The first thing that the thread does is to park. */
+	vcpu->request = VCPU_REQ_STOP;
+	*vcpu_out = vcpu;
+	return 0;
+}
+
+void vcpu_destroy(struct vcpu *vcpu)
+{
+	free(vcpu);
+}
+
+/*
+ * Sleep and wake. A sleeper announces itself in `sleeping`, then lets the kernel compare request with zero;
+ * a waker sets request, then looks at `sleeping`. All four are sequentially consistent, so at least
+ * one of them sees the other. The answer of hupost is no help here: a vCPU that is in the
+ * kernel on its way to sleep is still resident.
+ */
+
+static void futex_wait(_Atomic uint32_t *word, uint32_t expected, const struct timespec *until)
+{
+	/* FUTEX_WAIT_BITSET takes an absolute time; any return is good enough. */
+	syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected, until, NULL,
+		FUTEX_BITSET_MATCH_ANY);
+}
+
+static void futex_wake(_Atomic uint32_t *word)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT_MAX, NULL, NULL, 0);
+}
+
+void vcpu_kick(struct vcpu *vcpu, uint32_t bits)
+{
+	atomic_fetch_or(&vcpu->request, bits);
+	if (vcpu == self)
+		return; /* looks before it enters */
+	if (atomic_load(&vcpu->sleeping))
+		futex_wake(&vcpu->request);
+	else
+		hart_post(vcpu->index, HUPOST_DOORBELL);
+}
+
+void vcpu_set_ext_irq(struct vcpu *vcpu, bool level)
+{
+	if (atomic_exchange(&vcpu->ext_irq, level) != level)
+		vcpu_kick(vcpu, VCPU_REQ_EXT_IRQ);
+}
+
+void vcpu_send_ipi(struct vcpu *vcpu)
+{
+	/*
+	 * A post is enough for a vCPU that runs. One that is about to sleep may have looked at huvip already;
+	 * it set `sleeping` before it looked, so we see that after the post.
+	 */
+	if (hart_post(vcpu->index, HUPOST_MASK & HUVIP_VSSIP) && !atomic_load(&vcpu->sleeping))
+		return;
+	vcpu_kick(vcpu, VCPU_REQ_SOFT_IRQ);
+}
+
+static uint64_t guest_time(void)
+{
+	return hart_time() + hart_read_hutimedelta();
+}
+
+/* Pending and enabled, whatever vsstatus.SIE says: what ends a WFI (priv spec, "Wait for Interrupt"). */
+static bool interrupt_pending(void)
+{
+	uint64_t enabled = hart_read_huvsie();
+
+	/* vsie has the S-level bit positions, huvip those of the VS level: one to the left. */
+	if (hart_read_huvip() >> 1 & enabled)
+		return true;
+	return enabled & VSIE_TIMER && guest_time() >= hart_read_huvstimecmp();
+}
+
+static void add_ticks(struct timespec *at, uint64_t ticks, uint64_t frequency)
+{
+	/* Rounded up: to wake early would only mean to sleep again. */
+	uint64_t nsec = (ticks % frequency * NSEC_PER_SEC + frequency - 1) / frequency;
+
+	nsec += (uint64_t)at->tv_nsec;
+	at->tv_sec += (time_t)(ticks / frequency + nsec / NSEC_PER_SEC);
+	at->tv_nsec = (long)(nsec % NSEC_PER_SEC);
+}
+
+/* When the guest's timer will interrupt it, on the host's monotonic clock. False: never. */
+static bool timer_deadline(const struct vcpu *vcpu, struct timespec *at)
+{
+	uint64_t frequency = vcpu->vm->isa.timebase_frequency;
+	uint64_t due = hart_read_huvstimecmp();
+	uint64_t now = guest_time();
+	uint64_t ticks = due > now ? due - now : 0;
+
+	if (!(hart_read_huvsie() & VSIE_TIMER) || ticks / frequency > MAX_SLEEP_SEC)
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, at);
+	add_ticks(at, ticks, frequency);
+	return true;
+}
+
+void vcpu_wait_for_interrupt(struct vcpu *vcpu)
+{
+	struct timespec at;
+	bool timed;
+
+	atomic_store(&vcpu->sleeping, 1);
+	if (!interrupt_pending()) {
+		timed = timer_deadline(vcpu, &at);
+		futex_wait(&vcpu->request, 0, timed ? &at : NULL);
+	}
+	atomic_store(&vcpu->sleeping, 0);
+}
+
+/* Nothing but a request can wake a stopped hart. */
+static void wait_for_request(struct vcpu *vcpu)
+{
+	atomic_store(&vcpu->sleeping, 1);
+	futex_wait(&vcpu->request, 0, NULL);
+	atomic_store(&vcpu->sleeping, 0);
+}
+
+static void sync_ext_irq(const struct vcpu *vcpu)
+{
+	if (atomic_load(&vcpu->ext_irq))
+		hart_set_huvip(HUVIP_VSEIP);
+	else
+		hart_clear_huvip(HUVIP_VSEIP);
+}
+
+void vcpu_set_start_state(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
+{
+	memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
+	vcpu->gpr[REG_A0] = vcpu->index;
+	vcpu->gpr[REG_A1] = opaque;
+
+	hart_write_huvsstatus(VSSTATUS_UXL_64);
+	hart_write_huvsie(0);
+	hart_write_huvstvec(0);
+	hart_write_huvscounteren(0);
+	hart_write_huvsenvcfg(0);
+	hart_write_huvsscratch(0);
+	hart_write_huvsepc(0);
+	hart_write_huvscause(0);
+	hart_write_huvstval(0);
+	hart_write_huvstimecmp(UINT64_MAX);
+	hart_write_huvsatp(0);
+	hart_write_huvip(0);
+	sync_ext_irq(vcpu);
+
+	hart_write_hustatus(HUSTATUS_SPV | HUSTATUS_SPVP | HUSTATUS_VTW);
+	hart_write_huepc(pc);
+	hart_fence_vs_all();
+}
+
+void vcpu_resume_suspended(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
+{
+	uint64_t pending = hart_read_huvip();
+	uint64_t due = hart_read_huvstimecmp();
+
+	vcpu_set_start_state(vcpu, pc, opaque);
+	/* What woke the hart must still be there when it enables interrupts again. */
+	hart_set_huvip(pending & HUVIP_VSSIP);
+	hart_write_huvstimecmp(due);
+}
+
+/* What a vCPU needs once per boot: first start, reboot. Others hold it up (vm.c). */
+static void reset(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+
+	hart_write_huedeleg(HUEDELEG_MASK);
+	hart_write_hucounteren(COUNTEREN_BASIC);
+	hart_write_hutimedelta(vm->time_delta);
+	hart_write_hugatp(gstage_hugatp(&vm->gstage));
+	hart_fence_stage2();
+	hart_fence_i();
+
+	atomic_fetch_and(&vcpu->request, ~(uint32_t)(VCPU_REQ_SOFT_IRQ | VCPU_REQ_FENCE | VCPU_REQ_START));
+	vcpu_set_start_state(vcpu, vm->boot.entry, vm->boot.dtb);
+	atomic_store(&vcpu->hsm, vcpu->index == 0 ? VCPU_HSM_STARTED : VCPU_HSM_STOPPED);
+	vcpu->boot = vm->boots;
+}
+
+static bool park(struct vcpu *vcpu)
+{
+	if (!vm_park(vcpu->vm))
+		return false;
+	if (vcpu->boot != vcpu->vm->boots)
+		reset(vcpu);
+	return true;
+}
+
+static void fence_all(void)
+{
+	hart_fence_vs_all();
+	hart_fence_i();
+}
+
+/*
+ * The target clears its request bit outside the guest and fences before it enters again, so a clear bit
+ * is enough. A sleeper looks before it enters; one that is not resident finds its doorbell rung
+ * when it comes back (docs/isa.md, section 8). Meanwhile the target may be waiting for us just like this.
+ */
+void vcpu_fence_remote(struct vcpu *vcpu)
+{
+	vcpu_kick(vcpu, VCPU_REQ_FENCE);
+	while (atomic_load(&vcpu->request) & VCPU_REQ_FENCE) {
+		if (atomic_load(&vcpu->sleeping) || !hart_post(vcpu->index, HUPOST_DOORBELL))
+			return;
+		if (atomic_fetch_and(&self->request, ~(uint32_t)VCPU_REQ_FENCE) & VCPU_REQ_FENCE)
+			fence_all();
+	}
+}
+
+static void serve(struct vcpu *vcpu, uint32_t requests)
+{
+	if (requests & VCPU_REQ_EXT_IRQ)
+		sync_ext_irq(vcpu);
+	if (requests & VCPU_REQ_SOFT_IRQ)
+		hart_set_huvip(HUVIP_VSSIP);
+	if (requests & VCPU_REQ_FENCE)
+		fence_all();
+	if (requests & VCPU_REQ_START) {
+		vcpu_set_start_state(vcpu, vcpu->start_pc, vcpu->start_opaque);
+		atomic_store(&vcpu->hsm, VCPU_HSM_STARTED);
+	}
+}
+
+bool vcpu_prepare(struct vcpu *vcpu)
+{
+	for (;;) {
+		uint32_t requests = atomic_load(&vcpu->request);
+
+		if (requests)
+			requests = atomic_exchange(&vcpu->request, 0);
+		if (requests & VCPU_REQ_STOP) {
+			/* What came with it was for the guest that may be gone after it. */
+			atomic_fetch_or(&vcpu->request, requests & ~(uint32_t)VCPU_REQ_STOP);
+			if (!park(vcpu))
+				return false;
+			continue;
+		}
+		serve(vcpu, requests);
+		if (atomic_load(&vcpu->hsm) == VCPU_HSM_STARTED)
+			return true;
+		wait_for_request(vcpu);
+	}
+}
+
+void vcpu_inject(struct vcpu *vcpu, const struct vcpu_trap *trap)
+{
+	uint64_t status = hart_read_huvsstatus();
+	uint64_t entered = status & ~(VSSTATUS_SPP | VSSTATUS_SPIE | VSSTATUS_SIE);
+
+	(void)vcpu;
+	if (trap->status & HUSTATUS_SPVP)
+		entered |= VSSTATUS_SPP;
+	if (status & VSSTATUS_SIE)
+		entered |= VSSTATUS_SPIE;
+	hart_write_huvsstatus(entered);
+	hart_write_huvsepc(trap->epc);
+	hart_write_huvscause(trap->cause);
+	hart_write_huvstval(trap->tval);
+	/* Exceptions go to BASE in direct and in vectored mode. */
+	hart_write_huepc(hart_read_huvstvec() & ~3ULL);
+	hart_write_hustatus(trap->status | HUSTATUS_SPVP);
+}
+
+static unsigned int instruction_length(const struct vcpu_trap *trap)
+{
+	switch (trap->cause) {
+	case DV_CAUSE_LOAD_GUEST_PAGE_FAULT:
+	case DV_CAUSE_STORE_GUEST_PAGE_FAULT:
+		return insn_length(trap->inst);
+	default:
+		return 4; /* ecall, wfi */
+	}
+}
+
+static void read_trap(struct vcpu_trap *trap)
+{
+	trap->cause = hart_read_hucause();
+	trap->epc = hart_read_huepc();
+	trap->tval = hart_read_hutval();
+	trap->gpa = hart_read_hugpa();
+	trap->inst = hart_read_hutinst();
+	trap->status = hart_read_hustatus();
+}
+
+static void crash(struct vcpu *vcpu, const struct vcpu_trap *trap, int err)
+{
+	log_error("hart %u: exit with cause %" PRIu64 " cannot be handled: %s", vcpu->index,
+		  trap->cause, strerror(-err));
+	vcpu_dump(vcpu, trap);
+	vm_request_stop(vcpu->vm, VM_STOP_CRASH, 0);
+}
+
+void vcpu_run_once(struct vcpu *vcpu)
+{
+	struct vcpu_trap trap;
+	unsigned int length;
+	int result;
+
+	hart_enter(vcpu);
+	read_trap(&trap);
+	length = instruction_length(&trap);
+	result = exit_dispatch(vcpu, &trap);
+	switch (result) {
+	case VCPU_RESUME_NEXT:
+		hart_write_huepc(trap.epc + length);
+		break;
+	case VCPU_INJECT:
+		vcpu_inject(vcpu, &trap);
+		break;
+	case VCPU_RESUME_SAME:
+	case VCPU_RESUME_AT:
+	case VCPU_STOP:
+		break;
+	default:
+		crash(vcpu, &trap, result);
+	}
+}
+
+/*
+ * At hutvec sp is the guest's, so no signal may ever be delivered to this thread. The C library keeps some
+ * for itself and would not block them, hence the bare system call.
+ */
+static void block_all_signals(void)
+{
+	uint64_t all = ~0ULL;
+
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof(all));
+}
+
+static void *thread_main(void *arg)
+{
+	struct vcpu *vcpu = arg;
+	int err;
+
+	block_all_signals();
+	prctl(PR_SET_TIMERSLACK, 1UL);
+	err = shim_attach(&vcpu->vm->shim, vcpu->index);
+	if (err) {
+		log_error("cannot make a thread vCPU %u: %s", vcpu->index, strerror(-err));
+		vm_vcpu_failed(vcpu->vm);
+		return NULL;
+	}
+	self = vcpu;
+	hart_init();
+	while (vcpu_prepare(vcpu))
+		vcpu_run_once(vcpu);
+	self = NULL;
+	shim_detach(&vcpu->vm->shim);
+	return NULL;
+}
+
+int vcpu_start(struct vcpu *vcpu)
+{
+	return -pthread_create(&vcpu->thread, NULL, thread_main, vcpu);
+}
+
+void vcpu_join(struct vcpu *vcpu)
+{
+	pthread_join(vcpu->thread, NULL);
+}
+
+static const char *const gpr_name[32] = {
+	"zero", "ra", "sp", "gp", "tp",	 "t0",	"t1", "t2", "s0", "s1", "a0",
+	"a1",	"a2", "a3", "a4", "a5",	 "a6",	"a7", "s2", "s3", "s4", "s5",
+	"s6",	"s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6",
+};
+
+void vcpu_dump(const struct vcpu *vcpu, const struct vcpu_trap *trap)
+{
+	char text[DUMP_SIZE];
+	FILE *out = fmemopen(text, sizeof(text), "w");
+
+	if (!out)
+		return;
+	fprintf(out, "hart %u\n", vcpu->index);
+	for (unsigned int i = 1; i < ARRAY_SIZE(gpr_name); i++)
+		fprintf(out, "%6s %016" PRIx64 "%s", gpr_name[i], vcpu->gpr[i], i % 4 ? "" : "\n");
+	fprintf(out, "\n exit: cause %" PRIu64 " pc %016" PRIx64 " tval %016" PRIx64 " gpa %" PRIx64,
+		trap->cause, trap->epc, trap->tval, trap->gpa);
+	fprintf(out, " inst %" PRIx64 " hustatus %" PRIx64 "\n", trap->inst, trap->status);
+	fprintf(out, " vsstatus %" PRIx64 " vstvec %" PRIx64 " vsepc %" PRIx64 " vscause %" PRIx64,
+		hart_read_huvsstatus(), hart_read_huvstvec(), hart_read_huvsepc(),
+		hart_read_huvscause());
+	fprintf(out, " vstval %" PRIx64 " vsatp %" PRIx64 " vsie %" PRIx64 " hvip %" PRIx64 "\n",
+		hart_read_huvstval(), hart_read_huvsatp(), hart_read_huvsie(), hart_read_huvip());
+	fclose(out);
+	fputs(text, stderr);
+}
