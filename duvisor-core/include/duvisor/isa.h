@@ -8,7 +8,7 @@
 #ifndef DUVISOR_ISA_H
 #define DUVISOR_ISA_H
 
-/* CSRs, user level (0x800-0x8BF): the VS state; low byte as in the H extension. */
+/* CSRs, user level (0x800-0x8BF): VS state; low byte as in the H extension. */
 #define CSR_HUVSSTATUS 0x800
 #define CSR_HUVSIE 0x804
 #define CSR_HUVSTVEC 0x805
