@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the bare S-mode test guests share: SBI calls, console output, CSRs. */
+#ifndef GUEST_H
+#define GUEST_H
+
+#include <stdint.h>
+
+#define SBI_EXT_BASE 0x10
+#define SBI_EXT_TIME 0x54494d45
+#define SBI_EXT_IPI 0x735049
+#define SBI_EXT_SRST 0x53525354
+#define SBI_EXT_DBCN 0x4442434e
+
+struct sbi_ret {
+	long error;
+	long value;
+};
+
+static inline struct sbi_ret sbi_call(long ext, long fid, long arg0, long arg1, long arg2)
+{
+	register long a0 __asm__("a0") = arg0;
+	register long a1 __asm__("a1") = arg1;
+	register long a2 __asm__("a2") = arg2;
+	register long a6 __asm__("a6") = fid;
+	register long a7 __asm__("a7") = ext;
+
+	__asm__ volatile("ecall" : "+r"(a0), "+r"(a1) : "r"(a2), "r"(a6), "r"(a7) : "memory");
+	return (struct sbi_ret){a0, a1};
+}
+
+#define csr_read(csr)                                                                              \
+	({                                                                                         \
+		uint64_t value_;                                                                   \
+		__asm__ volatile("csrr %0, " #csr : "=r"(value_)::"memory");                       \
+		value_;                                                                            \
+	})
+#define csr_write(csr, value) __asm__ volatile("csrw " #csr ", %0" ::"r"((uint64_t)(value)) : "memory")
+
+/* First address after the program, its stack included. */
+extern char image_end[];
+
+int main(long hart, void *fdt);
+void guest_print(const char *text);
+void guest_print_number(uint64_t number);
+/* Powers off; a status other than 0 is reported as a failure of the guest. */
+void guest_exit(int status) __attribute__((noreturn));
+void guest_trap(uint64_t cause, uint64_t pc, uint64_t value) __attribute__((noreturn));
+
+#endif
