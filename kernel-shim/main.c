@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* /dev/duvisor: one open file is one VM. The ABI is in docs/abi.md. */
+#include <linux/compiler.h>
+#include <linux/fs.h>
+#include <linux/idr.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <asm/cpufeature.h>
+#include <uapi/duvisor.h>
+
+#include "shim.h"
+
+static DEFINE_IDA(vm_ids);
+
+/*
+ * The VMID is the VM's identity in hardware, for posts too: no two VMs share
+ * one. KVM counts its own upwards from 1; ours come from the top, so that a
+ * clash is rare, and harmless even so (dv_hart_load()).
+ */
+static int dv_open(struct inode *inode, struct file *file)
+{
+	struct dv_vm *vm;
+	int id;
+
+	if (!current->mm)
+		return -EINVAL;
+	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
+	if (!vm)
+		return -ENOMEM;
+	id = ida_alloc_max(&vm_ids, dv_hart_max_vmid(), GFP_KERNEL);
+	if (id < 0) {
+		kfree(vm);
+		return id;
+	}
+	vm->vmid = dv_hart_max_vmid() - id;
+	INIT_LIST_HEAD(&vm->members);
+	mmgrab(current->mm);
+	vm->mm = current->mm;
+	file->private_data = vm;
+	return 0;
+}
+
+static int dv_release(struct inode *inode, struct file *file)
+{
+	struct dv_vm *vm = file->private_data;
+
+	dv_member_revoke_all(vm);
+	/* Not before no hart has it. */
+	ida_free(&vm_ids, dv_hart_max_vmid() - vm->vmid);
+	mmdrop(vm->mm);
+	kfree(vm);
+	return 0;
+}
+
+static long get_info(struct duvisor_info __user *arg)
+{
+	struct duvisor_info info = {
+		.version = DUVISOR_ABI_VERSION,
+		.max_vcpus = DV_MAX_VCPUS,
+		.features = DUVISOR_FEATURE_STIMECMP,
+	};
+
+	if (riscv_isa_extension_available(NULL, ZICBOZ))
+		info.features |= DUVISOR_FEATURE_ZICBOZ;
+	if (riscv_isa_extension_available(NULL, ZICBOM))
+		info.features |= DUVISOR_FEATURE_ZICBOM;
+	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
+static long attach(struct dv_vm *vm, const struct duvisor_attach __user *arg)
+{
+	struct duvisor_attach attach;
+
+	if (copy_from_user(&attach, arg, sizeof(attach)))
+		return -EFAULT;
+	if (attach.flags)
+		return -EINVAL;
+	return dv_member_attach(vm, attach.index);
+}
+
+static long dv_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct dv_vm *vm = file->private_data;
+
+	switch (cmd) {
+	case DUVISOR_GET_INFO:
+		return get_info((void __user *)arg);
+	case DUVISOR_ATTACH:
+		return attach(vm, (const void __user *)arg);
+	case DUVISOR_DETACH:
+		return dv_member_detach(vm);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static const struct file_operations dv_fops = {
+	.owner = THIS_MODULE,
+	.open = dv_open,
+	.release = dv_release,
+	.unlocked_ioctl = dv_ioctl,
+};
+
+static struct miscdevice dv_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "duvisor",
+	.mode = 0660,
+	.fops = &dv_fops,
+};
+
+static int __init dv_init(void)
+{
+	int ret;
+
+	ret = dv_hart_init();
+	if (ret)
+		return ret;
+	preempt_notifier_inc(); /* for good: members can outlive every file */
+	ret = misc_register(&dv_device);
+	if (ret) {
+		preempt_notifier_dec();
+		dv_hart_exit();
+	}
+	return ret;
+}
+module_init(dv_init);
+
+static void __exit dv_exit(void)
+{
+	misc_deregister(&dv_device);
+	preempt_notifier_dec();
+	dv_member_exit();
+	dv_hart_exit();
+}
+module_exit(dv_exit);
+
+MODULE_DESCRIPTION("Delegated virtualization: who may run guests from user mode");
+MODULE_LICENSE("GPL");
