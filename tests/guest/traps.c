@@ -16,9 +16,9 @@
 static volatile uint64_t sink;
 
 /* Arithmetic and memory for a time, so that only what the host wants itself takes the hart. */
-static void cpu_work(uint64_t seconds)
+static void cpu_work(uint64_t milliseconds)
 {
-	uint64_t end = csr_read(time) + seconds * TIMEBASE;
+	uint64_t end = csr_read(time) + milliseconds * (TIMEBASE / 1000);
 	uint64_t x = 88172645463325252ull;
 
 	while (csr_read(time) < end) {
@@ -59,8 +59,10 @@ int main(long hart, void *fdt)
 	(void)hart;
 	(void)fdt;
 	guest_print("traps: begin\n");
+	/* Let the hypervisor's other thread finish printing. */
+	cpu_work(200);
 	MARK(mark_cpu_begin);
-	cpu_work(10);
+	cpu_work(10000);
 	MARK(mark_cpu_end);
 	MARK(mark_hypercall_begin);
 	hypercalls();

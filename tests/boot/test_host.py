@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The emulated host: both kernels boot, and what scripts/run promises of it holds."""
+
+import pytest
+from conftest import host
+
+KERNELS = {"built": [], "debian": ["--host-kernel", "debian"]}
+
+
+@pytest.fixture(params=KERNELS, name="kernel")
+def _kernel(request):
+    return KERNELS[request.param]
+
+
+def test_exec_returns_output_and_status(kernel):
+    done = host("uname -r; echo to-stderr >&2; exit 7", *kernel)
+    assert done.returncode == 7, done.stderr
+    release, text = done.stdout.splitlines()
+    assert release.startswith("6.12.")
+    assert release.endswith("-riscv64" if kernel else "-duvisor")
+    assert text == "to-stderr"
+
+
+def test_output_arrives_unchanged_and_whole(kernel):
+    done = host("i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done", *kernel)
+    assert done.stdout == "".join(f"{i}\n" for i in range(3000))
+
+
+def test_share_is_seen_and_written(kernel, tmp_path):
+    (tmp_path / "in").write_text("from outside\n")
+    done = host("cat /share/in && echo from inside >/share/out", *kernel, "--share", tmp_path)
+    assert done.stdout == "from outside\n", done.stderr
+    assert (tmp_path / "out").read_text() == "from inside\n"
+
+
+def test_disks_come_in_order(kernel, tmp_path):
+    disks = []
+    for name in ("first", "second"):
+        path = tmp_path / name
+        path.write_bytes(name.encode().ljust(4096, b"\0"))
+        disks += ["--disk", path]
+    done = host("for d in a b; do head -c 8 /dev/vd$d | tr -d '\\0'; echo; done", *kernel, *disks)
+    assert done.stdout.split() == ["first", "second"], done.stderr
+
+
+@pytest.mark.parametrize("cpus", [1, 4])
+def test_cpus_and_memory_as_asked(kernel, cpus):
+    done = host("nproc; awk '/MemTotal/ { print $2 }' /proc/meminfo", *kernel,
+                "--host-cpus", cpus, "--host-memory", "2G")
+    nproc, kib = map(int, done.stdout.split())
+    assert nproc == cpus
+    assert 1_800_000 < kib < 2_097_152
+
+
+def test_the_kernel_has_what_the_control_plane_needs(kernel):
+    done = host("grep -c -w -e preempt_notifier_register /proc/kallsyms; "
+                "tr '\\0' '\\n' </proc/device-tree/cpus/cpu@0/riscv,isa-extensions | grep -x h",
+                *kernel)
+    assert done.stdout.split() == ["1", "h"], done.stderr
+
+
+def test_icount_time_is_repeatable():
+    def once():
+        done = host("cat /proc/uptime >/dev/null; awk '/^cpu / { print $2, $4, $5 }' /proc/stat; "
+                    "dmesg | tail -n 1", "--icount", "--host-cpus", 1)
+        return done.stdout
+    first = once()
+    assert first and first == once()
