@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where the devices are: addresses and interrupt lines as on QEMU's virt board, so that
+ * payloads with built-in addresses run. Each device's create function is here too.
+ */
+#ifndef DUVISOR_BOARD_H
+#define DUVISOR_BOARD_H
+
+#define BOARD_TEST_BASE 0x100000ULL
+#define BOARD_TEST_SIZE 0x1000ULL
+#define BOARD_RTC_BASE 0x101000ULL
+#define BOARD_RTC_SIZE 0x1000ULL
+#define BOARD_RTC_IRQ 11
+#define BOARD_PLIC_BASE 0x0c000000ULL
+#define BOARD_PLIC_SIZE 0x600000ULL
+#define BOARD_UART_BASE 0x10000000ULL
+#define BOARD_UART_SIZE 0x100ULL
+#define BOARD_UART_IRQ 10
+
+struct vm;
+
+/* Create the device and put it on the bus, which owns it then. 0 or -errno. */
+int plic_create(struct vm *vm);
+int uart16550_create(struct vm *vm);
+int goldfish_rtc_create(struct vm *vm);
+int sifive_test_create(struct vm *vm);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which devices the board of a VM has. */
+#include <errno.h>
+#include <string.h>
+
+#include "board.h"
+#include "device.h"
+#include "log.h"
+#include "vm.h"
+
+struct entry {
+	const char *name;
+	int (*create)(struct vm *vm);
+	bool (*wanted)(const struct vm_config *config); /* NULL: always */
+};
+
+static bool wants_uart(const struct vm_config *config)
+{
+	return config->serial;
+}
+
+static bool wants_defaults(const struct vm_config *config)
+{
+	return !config->nodefaults;
+}
+
+/* The interrupt controller first: the others raise lines into it. */
+static const struct entry table[] = {
+	{"interrupt controller", plic_create, NULL},
+	{"serial port", uart16550_create, wants_uart},
+	{"real-time clock", goldfish_rtc_create, wants_defaults},
+	{"reset device", sifive_test_create, wants_defaults},
+};
+
+int devices_create(struct vm *vm)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		int err;
+
+		if (table[i].wanted && !table[i].wanted(vm->config))
+			continue;
+		err = table[i].create(vm);
+		if (err) {
+			log_error("cannot create the %s: %s", table[i].name, strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * RISC-V platform-level interrupt controller (PLIC specification 1.0.0), laid out as on QEMU's
+ * virt board: two contexts per hart, 2n for M-mode and 2n + 1 for S-mode. A guest has no M-mode, so
+ * the even contexts read as zero and ignore writes. All sources are level-triggered.
+ */
+#include <errno.h>
+#include <libfdt.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "board.h"
+#include "bus.h"
+#include "device.h"
+#include "fdt_tree.h"
+#include "irqchip.h"
+#include "vcpu.h"
+#include "vm.h"
+
+#define SOURCES 96 /* source 0 does not exist */
+#define WORDS (SOURCES / 32)
+#define PRIORITY_MASK 7U
+
+#define PENDING_BASE 0x1000
+#define ENABLE_BASE 0x2000
+#define ENABLE_STRIDE 0x80
+#define CONTEXT_BASE 0x200000
+#define CONTEXT_STRIDE 0x1000
+#define CONTEXT_THRESHOLD 0
+#define CONTEXT_CLAIM 4
+
+/* interrupts-extended: S-mode external interrupt, and "no such context". */
+#define S_EXTERNAL 9U
+#define NO_CONTEXT 0xffffffffU
+
+/* The S-mode context of one hart. */
+struct context {
+	uint32_t enable[WORDS];
+	uint32_t threshold;
+	bool output; /* what the vCPU was told last */
+};
+
+struct plic {
+	struct device dev;
+	struct irqchip chip;
+	pthread_mutex_t lock; /* protects what follows */
+	uint32_t priority[SOURCES];
+	uint32_t level[WORDS];   /* the wires */
+	uint32_t pending[WORDS]; /* the IP bits */
+	uint32_t claimed[WORDS]; /* gateways that wait for a completion */
+	struct context context[VM_MAX_VCPUS];
+};
+
+/*
+ * The enabled pending source of the highest priority above threshold, the lowest number among
+ * equals; 0 if there is none. Priority 0 never interrupts.
+ */
+static unsigned int best_source(const struct plic *plic, const struct context *ctx,
+				uint32_t threshold)
+{
+	uint32_t best_priority = threshold;
+	unsigned int best = 0;
+
+	for (unsigned int w = 0; w < WORDS; w++) {
+		uint32_t ready = plic->pending[w] & ctx->enable[w];
+
+		while (ready) {
+			unsigned int irq = w * 32 + (unsigned int)__builtin_ctz(ready);
+
+			ready &= ready - 1;
+			if (plic->priority[irq] > best_priority) {
+				best_priority = plic->priority[irq];
+				best = irq;
+			}
+		}
+	}
+	return best;
+}
+
+static void update_output(struct plic *plic, unsigned int hart)
+{
+	struct context *ctx = &plic->context[hart];
+	bool output = best_source(plic, ctx, ctx->threshold) != 0;
+
+	if (output == ctx->output)
+		return;
+	ctx->output = output;
+	vcpu_set_ext_irq(plic->dev.vm->vcpu[hart], output);
+}
+
+static void update_outputs(struct plic *plic)
+{
+	for (unsigned int hart = 0; hart < plic->dev.vm->vcpu_count; hart++)
+		update_output(plic, hart);
+}
+
+/*
+ * A gateway forwards one request at a time: the level counts again only after the completion. A request that
+ * was forwarded stays pending even when the level goes away (section 6 of the specification).
+ */
+static bool gateway_forward(struct plic *plic, unsigned int irq)
+{
+	unsigned int word = irq / 32;
+	uint32_t bit = 1U << (irq % 32);
+
+	if (!(plic->level[word] & bit) || (plic->claimed[word] & bit) ||
+	    (plic->pending[word] & bit))
+		return false;
+	plic->pending[word] |= bit;
+	return true;
+}
+
+static void plic_set_line(struct irqchip *chip, unsigned int irq, bool level)
+{
+	struct plic *plic = container_of(chip, struct plic, chip);
+	uint32_t bit = 1U << (irq % 32);
+
+	if (irq >= SOURCES)
+		return;
+	pthread_mutex_lock(&plic->lock);
+	if (level)
+		plic->level[irq / 32] |= bit;
+	else
+		plic->level[irq / 32] &= ~bit;
+	if (gateway_forward(plic, irq))
+		update_outputs(plic);
+	pthread_mutex_unlock(&plic->lock);
+}
+
+/* Claims ignore the threshold (section 8). */
+static uint32_t claim(struct plic *plic, struct context *ctx)
+{
+	unsigned int irq = best_source(plic, ctx, 0);
+
+	if (irq) {
+		plic->pending[irq / 32] &= ~(1U << (irq % 32));
+		plic->claimed[irq / 32] |= 1U << (irq % 32);
+		update_outputs(plic);
+	}
+	return irq;
+}
+
+/* A completion for a source that this context has not enabled is ignored (section 9). */
+static void complete(struct plic *plic, struct context *ctx, uint32_t irq)
+{
+	uint32_t bit = 1U << (irq % 32);
+
+	if (irq >= SOURCES || !(ctx->enable[irq / 32] & bit))
+		return;
+	plic->claimed[irq / 32] &= ~bit;
+	if (gateway_forward(plic, irq))
+		update_outputs(plic);
+}
+
+/* The context of an access behind base, and where in it; NULL: M-mode, or no such hart. */
+static struct context *context_at(struct plic *plic, uint64_t off, uint64_t stride, uint64_t *reg)
+{
+	uint64_t index = off / stride;
+
+	*reg = off % stride;
+	if (!(index & 1) || index / 2 >= plic->dev.vm->vcpu_count)
+		return NULL;
+	return &plic->context[index / 2];
+}
+
+static uint32_t read_context(struct plic *plic, uint64_t off)
+{
+	uint64_t reg;
+	struct context *ctx = context_at(plic, off, CONTEXT_STRIDE, &reg);
+
+	if (ctx && reg == CONTEXT_THRESHOLD)
+		return ctx->threshold;
+	if (ctx && reg == CONTEXT_CLAIM)
+		return claim(plic, ctx);
+	return 0;
+}
+
+static void write_context(struct plic *plic, uint64_t off, uint32_t val)
+{
+	uint64_t reg;
+	struct context *ctx = context_at(plic, off, CONTEXT_STRIDE, &reg);
+
+	if (ctx && reg == CONTEXT_THRESHOLD) {
+		ctx->threshold = val & PRIORITY_MASK;
+		update_outputs(plic);
+	} else if (ctx && reg == CONTEXT_CLAIM) {
+		complete(plic, ctx, val);
+	}
+}
+
+static uint32_t *enable_word(struct plic *plic, uint64_t off)
+{
+	uint64_t reg;
+	struct context *ctx = context_at(plic, off, ENABLE_STRIDE, &reg);
+
+	return ctx && reg / 4 < WORDS ? &ctx->enable[reg / 4] : NULL;
+}
+
+static int plic_read(struct device *dev, uint64_t off, unsigned int len, uint64_t *val)
+{
+	struct plic *plic = container_of(dev, struct plic, dev);
+
+	if (len != 4)
+		return -EINVAL;
+	*val = 0;
+	pthread_mutex_lock(&plic->lock);
+	if (off >= CONTEXT_BASE) {
+		*val = read_context(plic, off - CONTEXT_BASE);
+	} else if (off >= ENABLE_BASE) {
+		const uint32_t *word = enable_word(plic, off - ENABLE_BASE);
+
+		*val = word ? *word : 0;
+	} else if (off >= PENDING_BASE) {
+		if ((off - PENDING_BASE) / 4 < WORDS)
+			*val = plic->pending[(off - PENDING_BASE) / 4];
+	} else if (off / 4 < SOURCES) {
+		*val = plic->priority[off / 4];
+	}
+	pthread_mutex_unlock(&plic->lock);
+	return 0;
+}
+
+static void write_enable(struct plic *plic, uint64_t off, uint32_t val)
+{
+	uint32_t *word = enable_word(plic, off);
+
+	if (!word)
+		return;
+	/* There is no source 0. */
+	*word = off % ENABLE_STRIDE ? val : val & ~1U;
+	update_outputs(plic);
+}
+
+static int plic_write(struct device *dev, uint64_t off, unsigned int len, uint64_t val)
+{
+	struct plic *plic = container_of(dev, struct plic, dev);
+
+	if (len != 4)
+		return -EINVAL;
+	pthread_mutex_lock(&plic->lock);
+	if (off >= CONTEXT_BASE) {
+		write_context(plic, off - CONTEXT_BASE, (uint32_t)val);
+	} else if (off >= ENABLE_BASE) {
+		write_enable(plic, off - ENABLE_BASE, (uint32_t)val);
+	} else if (off >= 4 && off / 4 < SOURCES) {
+		plic->priority[off / 4] = (uint32_t)val & PRIORITY_MASK;
+		update_outputs(plic);
+	}
+	pthread_mutex_unlock(&plic->lock);
+	return 0;
+}
+
+/* The devices lower their lines in their own resets, before or after this one. */
+static void plic_reset(struct device *dev)
+{
+	struct plic *plic = container_of(dev, struct plic, dev);
+
+	pthread_mutex_lock(&plic->lock);
+	memset(plic->priority, 0, sizeof(plic->priority));
+	memset(plic->level, 0, sizeof(plic->level));
+	memset(plic->pending, 0, sizeof(plic->pending));
+	memset(plic->claimed, 0, sizeof(plic->claimed));
+	for (unsigned int hart = 0; hart < VM_MAX_VCPUS; hart++) {
+		memset(plic->context[hart].enable, 0, sizeof(plic->context[hart].enable));
+		plic->context[hart].threshold = 0;
+	}
+	update_outputs(plic);
+	pthread_mutex_unlock(&plic->lock);
+}
+
+static int plic_fdt(const struct device *dev, void *fdt)
+{
+	fdt32_t contexts[VM_MAX_VCPUS][4];
+	unsigned int harts = dev->vm->vcpu_count;
+	int err;
+
+	for (unsigned int hart = 0; hart < harts; hart++) {
+		contexts[hart][0] = cpu_to_fdt32(FDT_TREE_PHANDLE_CPU(hart));
+		contexts[hart][1] = cpu_to_fdt32(NO_CONTEXT);
+		contexts[hart][2] = cpu_to_fdt32(FDT_TREE_PHANDLE_CPU(hart));
+		contexts[hart][3] = cpu_to_fdt32(S_EXTERNAL);
+	}
+	err = fdt_tree_begin(fdt, "plic", dev->base);
+	err = err ?: fdt_property_u32(fdt, "phandle", FDT_TREE_PHANDLE_PLIC);
+	err = err ?: fdt_property_u32(fdt, "riscv,ndev", SOURCES - 1);
+	err = err ?: fdt_tree_reg(fdt, dev->base, dev->size);
+	err = err
+		?: fdt_property(fdt, "interrupts-extended", contexts,
+				(int)(harts * sizeof(contexts[0])));
+	err = err ?: fdt_property(fdt, "interrupt-controller", NULL, 0);
+	err = err ?: FDT_TREE_STRINGS(fdt, "compatible", "sifive,plic-1.0.0\0riscv,plic0");
+	err = err ?: fdt_property_u32(fdt, "#address-cells", 0);
+	err = err ?: fdt_property_u32(fdt, "#interrupt-cells", 1);
+	return err ?: fdt_end_node(fdt);
+}
+
+static void plic_destroy(struct device *dev)
+{
+	struct plic *plic = container_of(dev, struct plic, dev);
+
+	pthread_mutex_destroy(&plic->lock);
+	free(plic);
+}
+
+static const struct device_ops plic_ops = {
+	.name = "plic",
+	.reset = plic_reset,
+	.read = plic_read,
+	.write = plic_write,
+	.fdt = plic_fdt,
+	.destroy = plic_destroy,
+};
+
+int plic_create(struct vm *vm)
+{
+	struct plic *plic = calloc(1, sizeof(*plic));
+	int err;
+
+	if (!plic)
+		return -ENOMEM;
+	plic->dev = (struct device){
+		.ops = &plic_ops, .vm = vm, .base = BOARD_PLIC_BASE, .size = BOARD_PLIC_SIZE};
+	plic->chip.set_line = plic_set_line;
+	pthread_mutex_init(&plic->lock, NULL);
+	err = bus_add(&vm->bus, &plic->dev);
+	if (err) {
+		plic_destroy(&plic->dev);
+		return err;
+	}
+	irqchip_register(vm, &plic->chip);
+	return 0;
+}

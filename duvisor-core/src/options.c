@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_RAM (256ULL << 20)
+#define MIN_RAM (2ULL << 20)
+#define MAX_RAM (1ULL << 40)
+#define PAGE_SIZE 4096
+
+/* Linux takes 1023 bytes (COMMAND_LINE_SIZE) and cuts the rest off; other guests may take more. */
+#define MAX_CMDLINE 4095
+#define MAX_NAME 15 /* what the kernel keeps of a thread's name */
+
+/* What getopt_long() returns for the i-th row. */
+#define ROW_BASE 256
+
+#define HELP_COLUMN 26
+
+struct row {
+	const char *name;
+	char letter;      /* 0: none */
+	const char *arg;  /* NULL: takes none */
+	const char *help; /* NULL: not shown; lines are separated by \n */
+	/* 0, or -1 with options->error filled. */
+	int (*parse)(struct options *options, const char *arg);
+};
+
+__attribute__((format(printf, 2, 3))) static int error(struct options *options, const char *fmt,
+						       ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(options->error, sizeof(options->error), fmt, args);
+	va_end(args);
+	return -1;
+}
+
+static int parse_console(struct options *options, const char *arg)
+{
+	if (!strcmp(arg, "serial"))
+		options->console = CONSOLE_SERIAL;
+	else if (!strcmp(arg, "sbi"))
+		options->console = CONSOLE_SBI;
+	else
+		return error(options, "unknown console '%s': known are serial and sbi", arg);
+	return 0;
+}
+
+/* A decimal number and nothing else before *end. */
+static int parse_number(const char *arg, uint64_t *value, const char **end)
+{
+	char *after;
+
+	errno = 0;
+	if (*arg < '0' || *arg > '9')
+		return -1;
+	*value = strtoull(arg, &after, 10);
+	*end = after;
+	return errno ? -1 : 0;
+}
+
+static int parse_cpus(struct options *options, const char *arg)
+{
+	const char *end;
+	uint64_t value;
+
+	if (parse_number(arg, &value, &end) || *end || value < 1 || value > VM_MAX_VCPUS)
+		return error(options, "bad number of vCPUs '%s': 1 to %d are possible", arg,
+			     VM_MAX_VCPUS);
+	options->config.cpus = (unsigned int)value;
+	return 0;
+}
+
+static int parse_disk(struct options *options, const char *arg)
+{
+	return error(options, "no disk '%s': this version has none, put the files into an --initrd",
+		     arg);
+}
+
+static int parse_dtb(struct options *options, const char *arg)
+{
+	options->config.dtb = arg;
+	return 0;
+}
+
+static int parse_dump_dtb(struct options *options, const char *arg)
+{
+	options->config.dump_dtb = arg;
+	return 0;
+}
+
+static int parse_help(struct options *options, const char *arg)
+{
+	(void)arg;
+	options->command = OPTIONS_HELP;
+	return 0;
+}
+
+static int parse_hugepages(struct options *options, const char *arg)
+{
+	(void)arg;
+	options->config.hugepages = true;
+	return 0;
+}
+
+static int parse_initrd(struct options *options, const char *arg)
+{
+	options->config.initrd = arg;
+	return 0;
+}
+
+static int parse_kernel(struct options *options, const char *arg)
+{
+	options->config.kernel = arg;
+	return 0;
+}
+
+static int parse_lazy_stage2(struct options *options, const char *arg)
+{
+	(void)arg;
+	options->config.lazy_map = true;
+	return 0;
+}
+
+static int parse_loglevel(struct options *options, const char *arg)
+{
+	static const char *const names[] = {
+		[LOG_ERROR] = "error",
+		[LOG_WARN] = "warning",
+		[LOG_INFO] = "info",
+		[LOG_DEBUG] = "debug",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!strcmp(arg, names[i])) {
+			options->loglevel = (enum log_level)i;
+			return 0;
+		}
+	}
+	return error(options, "unknown log level '%s': known are error, warning, info and debug",
+		     arg);
+}
+
+/* The shift of a unit, -1 if there is no such unit. */
+static int unit_shift(const char *unit)
+{
+	static const char letters[] = "KMGT";
+	const char *at;
+
+	if (!*unit)
+		return 20;
+	at = strchr(letters, *unit & ~0x20);
+	if (!at || !*at || unit[1])
+		return -1;
+	return 10 * (int)(at - letters + 1);
+}
+
+static int parse_mem(struct options *options, const char *arg)
+{
+	const char *unit = "";
+	uint64_t value = 0;
+	bool bad = parse_number(arg, &value, &unit) && errno != ERANGE;
+	int shift = bad ? -1 : unit_shift(unit);
+
+	if (shift < 0)
+		return error(options,
+			     "bad memory size '%s': give a number and K, M or G (M if none)", arg);
+	if (value > MAX_RAM >> shift)
+		return error(options, "bad memory size '%s': at most %lluG are possible", arg,
+			     MAX_RAM >> 30);
+	value <<= shift;
+	if (value < MIN_RAM)
+		return error(options, "bad memory size '%s': at least %lluM are needed", arg,
+			     MIN_RAM >> 20);
+	if (value % PAGE_SIZE)
+		return error(options, "bad memory size '%s': it must be a multiple of 4K", arg);
+	options->config.ram_size = value;
+	return 0;
+}
+
+static bool name_is_good(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len && len <= MAX_NAME &&
+		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+		len;
+}
+
+static int parse_name(struct options *options, const char *arg)
+{
+	if (!name_is_good(arg))
+		return error(options,
+			     "bad name '%s': up to %d letters, digits and ._- are possible", arg,
+			     MAX_NAME);
+	options->name = arg;
+	return 0;
+}
+
+static int parse_network(struct options *options, const char *arg)
+{
+	if (strcmp(arg, "mode=none") != 0 && strcmp(arg, "none") != 0)
+		return error(options, "bad network '%s': this version has only mode=none", arg);
+	return 0;
+}
+
+static int parse_no_reboot(struct options *options, const char *arg)
+{
+	(void)arg;
+	options->config.no_reboot = true;
+	return 0;
+}
+
+static int parse_nodefaults(struct options *options, const char *arg)
+{
+	(void)arg;
+	options->config.nodefaults = true;
+	return 0;
+}
+
+static int parse_params(struct options *options, const char *arg)
+{
+	if (strlen(arg) > MAX_CMDLINE)
+		return error(options, "the kernel's command line is longer than %d bytes",
+			     MAX_CMDLINE);
+	options->config.cmdline = arg;
+	return 0;
+}
+
+static int parse_prealloc(struct options *options, const char *arg)
+{
+	(void)arg;
+	options->config.prealloc = true;
+	return 0;
+}
+
+static int parse_version(struct options *options, const char *arg)
+{
+	(void)arg;
+	options->command = OPTIONS_VERSION;
+	return 0;
+}
+
+/* Sorted by name, as they are shown. */
+static const struct row table[] = {
+	{"console", 0, "serial|sbi",
+	 "the guest's console: a serial port (default) or only the\nfirmware calls of SBI (hvc0 in "
+	 "Linux)",
+	 parse_console},
+	{"cpus", 'c', "N", "number of vCPUs, 1 to 64 (default 1)", parse_cpus},
+	{"disk", 'd', "FILE", NULL, parse_disk},
+	{"dtb", 0, "FILE",
+	 "use this device tree; memory, seeds and, if they are given,\ncommand line and initrd are "
+	 "filled in",
+	 parse_dtb},
+	{"dump-dtb", 0, "FILE", "write the device tree that the guest gets to FILE",
+	 parse_dump_dtb},
+	{"help", 'h', NULL, "show this text and exit", parse_help},
+	{"hugepages", 0, NULL, "back the guest's memory by huge pages where the host can",
+	 parse_hugepages},
+	{"initrd", 'i', "FILE", "initial RAM disk", parse_initrd},
+	{"kernel", 'k', "FILE", "kernel: RISC-V Linux Image, plain or gzip, or ELF (required)",
+	 parse_kernel},
+	{"lazy-stage2", 0, NULL, "for tests: map the guest's memory page by page as it is used",
+	 parse_lazy_stage2},
+	{"loglevel", 0, "LEVEL", "error, warning (default), info or debug", parse_loglevel},
+	{"mem", 'm', "SIZE", "memory, with K, M or G behind it, M if none (default 256M)",
+	 parse_mem},
+	{"name", 0, "NAME", "name of the process, as ps -o comm shows it", parse_name},
+	{"network", 'n', "mode=none", "no network (the only mode so far)", parse_network},
+	{"no-reboot", 0, NULL, "end instead of booting again when the guest reboots",
+	 parse_no_reboot},
+	{"nodefaults", 0, NULL,
+	 "only the devices that are asked for: no clock, no reset device,\nand "
+	 "no serial port without --console serial",
+	 parse_nodefaults},
+	{"params", 'p', "STRING", "command line of the kernel", parse_params},
+	{"prealloc", 0, NULL, "populate and lock the guest's memory at the start", parse_prealloc},
+	{"version", 'V', NULL, "show the version and exit", parse_version},
+};
+
+/* The exit codes of enum vm_exit, for the help text. */
+static const char *const exit_codes[] = {
+	[VM_EXIT_OK] = "the guest powered off, or Ctrl-A x was typed",
+	[VM_EXIT_GUEST_FAILURE] = "the guest reported a failure",
+	[VM_EXIT_USAGE] = "wrong command line, or a file that cannot be used",
+	[VM_EXIT_CRASH] = "the guest crashed",
+	[VM_EXIT_PANIC] = "the guest reported a panic",
+	[VM_EXIT_WATCHDOG] = "the guest's watchdog expired",
+	[VM_EXIT_HOST] = "the host cannot run the VM",
+};
+
+const char *options_name(unsigned int i)
+{
+	for (size_t row = 0; row < ARRAY_SIZE(table); row++)
+		if (table[row].help && !i--)
+			return table[row].name;
+	return NULL;
+}
+
+static void print_row(FILE *out, const struct row *row)
+{
+	const char *line = row->help;
+	int column = row->letter ? fprintf(out, "  -%c, --%s", row->letter, row->name)
+				 : fprintf(out, "      --%s", row->name);
+
+	if (row->arg)
+		column += fprintf(out, " %s", row->arg);
+	while (line) {
+		const char *end = strchr(line, '\n');
+
+		if (column >= HELP_COLUMN)
+			column = fprintf(out, "\n") - 1;
+		fprintf(out, "%*s%.*s\n", HELP_COLUMN - column, "",
+			end ? (int)(end - line) : (int)strlen(line), line);
+		column = 0;
+		line = end ? end + 1 : NULL;
+	}
+}
+
+void options_print_help(FILE *out)
+{
+	fprintf(out,
+		"Usage: duvisor run --kernel FILE [OPTION]...\n"
+		"       duvisor help | version\n"
+		"\n"
+		"Run a virtual machine in this process.\n"
+		"\n"
+		"Options:\n");
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (table[i].help)
+			print_row(out, &table[i]);
+	fprintf(out,
+		"\nOn a terminal, Ctrl-A x ends the VM, Ctrl-A h shows help, Ctrl-A Ctrl-A sends "
+		"Ctrl-A.\n"
+		"\nExit status:\n");
+	for (size_t i = 0; i < ARRAY_SIZE(exit_codes); i++)
+		fprintf(out, "  %zu  %s\n", i, exit_codes[i]);
+	fprintf(out, "  128 + N when signal N ended it\n");
+}
+
+/* The tables that getopt_long() wants. */
+struct getopt_tables {
+	struct option longs[ARRAY_SIZE(table) + 1];
+	char shorts[2 + 2 * ARRAY_SIZE(table) + 1];
+};
+
+static void fill_tables(struct getopt_tables *tables)
+{
+	char *at = tables->shorts;
+
+	/* Stop at the first argument that is no option; say ':' for a missing argument. */
+	*at++ = '+';
+	*at++ = ':';
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		tables->longs[i] = (struct option){
+			.name = table[i].name,
+			.has_arg = table[i].arg ? required_argument : no_argument,
+			.val = ROW_BASE + (int)i,
+		};
+		if (table[i].letter)
+			*at++ = table[i].letter;
+		if (table[i].letter && table[i].arg)
+			*at++ = ':';
+	}
+	tables->longs[ARRAY_SIZE(table)] = (struct option){0};
+	*at = '\0';
+}
+
+/* The row that getopt_long() means by val, or NULL. */
+static const struct row *find_row(int val)
+{
+	if (val >= ROW_BASE && val < ROW_BASE + (int)ARRAY_SIZE(table))
+		return &table[val - ROW_BASE];
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (table[i].letter && table[i].letter == val)
+			return &table[i];
+	return NULL;
+}
+
+/* getopt_long() was not content; optopt is 0 for a long option that is unknown or ambiguous. */
+static int syntax_error(struct options *options, int val, char **argv)
+{
+	const struct row *row = find_row(optopt);
+
+	if (val == ':' && row)
+		return error(options, "option '--%s' needs an argument: %s", row->name, row->arg);
+	if (row)
+		return error(options, "option '--%s' takes no argument", row->name);
+	if (optopt)
+		return error(options, "unknown option '-%c': try 'duvisor help'", optopt);
+	return error(options, "unknown option '%s': try 'duvisor help'", argv[optind - 1]);
+}
+
+static int parse_options(struct options *options, int argc, char **argv)
+{
+	struct getopt_tables tables;
+	int val;
+
+	fill_tables(&tables);
+	optind = 0; /* start anew, also where this is not the first command line */
+	opterr = 0;
+	while ((val = getopt_long(argc, argv, tables.shorts, tables.longs, NULL)) != -1) {
+		const struct row *row = find_row(val);
+
+		if (!row)
+			return syntax_error(options, val, argv);
+		if (row->parse(options, optarg))
+			return -1;
+	}
+	if (optind < argc)
+		return error(options, "unexpected argument '%s': try 'duvisor help'", argv[optind]);
+	return 0;
+}
+
+static int parse_run(struct options *options, int argc, char **argv)
+{
+	options->config.ram_size = DEFAULT_RAM;
+	options->config.cpus = 1;
+	if (parse_options(options, argc, argv))
+		return -1;
+	if (options->command != OPTIONS_RUN)
+		return 0;
+	options->config.serial = options->console == CONSOLE_SERIAL ||
+		(options->console == CONSOLE_DEFAULT && !options->config.nodefaults);
+	if (!options->config.kernel)
+		return error(options, "no kernel: give one with --kernel FILE");
+	return 0;
+}
+
+int options_parse(struct options *options, int argc, char **argv)
+{
+	*options = (struct options){.loglevel = LOG_WARN};
+	if (argc < 2)
+		return error(options, "no command: try 'duvisor help'");
+	if (!strcmp(argv[1], "run"))
+		return parse_run(options, argc - 1, argv + 1);
+	if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+		return parse_help(options, NULL);
+	if (!strcmp(argv[1], "version") || !strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
+		return parse_version(options, NULL);
+	return error(options, "unknown command '%s': try 'duvisor help'", argv[1]);
+}
