@@ -23,6 +23,7 @@ struct console {
 	struct ring output;
 	struct ring input;
 	bool armed; /* the terminal waits for output_fd */
+	bool starved; /* it had more input than there was room for */
 	int output_fd;
 	void (*listener)(void *opaque);
 	void *listener_opaque;
@@ -113,9 +114,16 @@ size_t console_write_space(struct console *con)
 
 size_t console_read(struct console *con, void *buf, size_t len)
 {
+	bool wake;
+
 	pthread_mutex_lock(&con->lock);
 	len = ring_get(&con->input, buf, len);
+	wake = con->starved && con->armed && len;
+	if (wake)
+		con->armed = con->starved = false;
 	pthread_mutex_unlock(&con->lock);
+	if (wake)
+		eventfd_write(con->output_fd, 1);
 	return len;
 }
 
@@ -179,6 +187,7 @@ size_t console_feed_space(struct console *con)
 
 	pthread_mutex_lock(&con->lock);
 	space = ring_space(&con->input);
+	con->starved = !space;
 	pthread_mutex_unlock(&con->lock);
 	return space;
 }

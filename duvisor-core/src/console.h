@@ -41,7 +41,10 @@ int console_output_fd(const struct console *con);
 size_t console_fetch(struct console *con, void *buf, size_t len);
 /* Give input to the guest; returns how many bytes were taken. */
 size_t console_feed(struct console *con, const void *buf, size_t len);
-/* How many bytes console_feed() would take now: do not poll stdin when it is 0. */
+/*
+ * How many bytes console_feed() would take now: do not poll stdin when it is 0. console_output_fd() becomes
+ * readable when it was 0 and the guest has read something since.
+ */
 size_t console_feed_space(struct console *con);
 
 #endif
