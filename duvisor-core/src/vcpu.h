@@ -70,7 +70,7 @@ struct vcpu {
 	_Atomic uint32_t request; /* also the futex that the vCPU sleeps on */
 
 	_Atomic uint32_t sleeping; /* 1: in, or about to go into, futex_wait on request */
-	_Atomic bool ext_irq;	   /* level of the external interrupt line */
+	_Atomic uint32_t ext_irq;  /* level of the external interrupt line; RISC-V has no atomic bytes */
 	_Atomic uint32_t hsm;	   /* enum vcpu_hsm */
 
 	/* Parameters of VCPU_REQ_START; owned by whoever moved hsm to START_PENDING. */
