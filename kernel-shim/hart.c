@@ -87,7 +87,8 @@ static void fence(const struct dv_member *member)
 {
 	unsigned long vmid = FIELD_GET(HGATP_VMID, member->hgatp);
 
-	asm volatile(HFENCE_GVMA(zero, %0) : : "r" (vmid) : "memory");
+	/* hfence.gvma x0, vmid */
+	asm volatile(".insn r 0x73, 0, 0x31, x0, x0, %0" : : "r" (vmid) : "memory");
 	asm volatile(HFENCE_VVMA(zero, zero) : : : "memory");
 }
 
@@ -109,9 +110,9 @@ static bool is_stale(struct dv_hart *hart, struct dv_member *member, int cpu)
 
 /*
  * Lend this hart to current, whose member it is, if it may have it. Interrupts
- * are off. hvip before EN: from then on others post to it; vsie after: it can
- * hold nothing before (POST-4, IE-1). A host_hgatp means that KVM guests ran
- * on this hart; their VMIDs may include ours.
+ * are off. hgatp before EN, which a write of it clears (EN-5); hvip before EN,
+ * because from then on others post to it; vsie after EN, because before it can
+ * hold nothing (IE-1).
  */
 void dv_hart_load(struct dv_member *member)
 {
@@ -131,7 +132,7 @@ void dv_hart_load(struct dv_member *member)
 	csr_write(CSR_VSIE, vsie);
 	/* Who posted while the vCPU was on no hart has left a request: go and look. */
 	csr_write(CSR_HUDOORBELL, 1);
-	if (is_stale(hart, member, smp_processor_id()) || member->host_hgatp)
+	if (is_stale(hart, member, smp_processor_id()))
 		fence(member);
 }
 
@@ -149,9 +150,8 @@ void dv_hart_unload(struct dv_member *member)
 		return;
 	hart->loaded = NULL;
 
-	if (!(csr_read(CSR_HDVCTL) & HDVCTL_EN) || csr_read(CSR_HGATP) != member->hgatp) {
-		/* KVM was called by this thread (EN-2): all is KVM's now, the vCPU's state gone. */
-		csr_write(CSR_HDVCTL, 0);
+	if (!(csr_read(CSR_HDVCTL) & HDVCTL_EN)) {
+		/* This thread used KVM (EN-5): all is KVM's now, the vCPU's state gone. */
 		WRITE_ONCE(member->revoked, true);
 		return;
 	}
@@ -160,8 +160,6 @@ void dv_hart_unload(struct dv_member *member)
 	csr_write(CSR_HDVCTL, 0);
 	member->hvip = csr_swap(CSR_HVIP, member->hvip);
 	swap_csrs(member->csrs);
-	if (member->host_hgatp)
-		fence(member);
 	csr_write(CSR_HGATP, member->host_hgatp);
 	csr_write(CSR_HENVCFG, member->host_henvcfg);
 	csr_write(CSR_VSIE, member->vsie);

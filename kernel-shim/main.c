@@ -13,29 +13,28 @@
 
 #include "shim.h"
 
-static DEFINE_IDA(vm_ids);
+static DEFINE_IDA(vmids);
 
 /*
- * The VMID is the VM's identity in hardware, for posts too: no two VMs share
- * one. KVM counts its own upwards from 1; ours come from the top, so that a
- * clash is rare, and harmless even so (dv_hart_load()).
+ * The VMID is the VM's identity in hardware, for translations and posts: no
+ * two VMs share one. KVM's VMIDs are others, for EN is part of the tag.
  */
 static int dv_open(struct inode *inode, struct file *file)
 {
 	struct dv_vm *vm;
-	int id;
+	int vmid;
 
 	if (!current->mm)
 		return -EINVAL;
 	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
 	if (!vm)
 		return -ENOMEM;
-	id = ida_alloc_max(&vm_ids, dv_hart_max_vmid(), GFP_KERNEL);
-	if (id < 0) {
+	vmid = ida_alloc_max(&vmids, dv_hart_max_vmid(), GFP_KERNEL);
+	if (vmid < 0) {
 		kfree(vm);
-		return id;
+		return vmid;
 	}
-	vm->vmid = dv_hart_max_vmid() - id;
+	vm->vmid = vmid;
 	INIT_LIST_HEAD(&vm->members);
 	mmgrab(current->mm);
 	vm->mm = current->mm;
@@ -49,7 +48,7 @@ static int dv_release(struct inode *inode, struct file *file)
 
 	dv_member_revoke_all(vm);
 	/* Not before no hart has it. */
-	ida_free(&vm_ids, dv_hart_max_vmid() - vm->vmid);
+	ida_free(&vmids, vm->vmid);
 	mmdrop(vm->mm);
 	kfree(vm);
 	return 0;
