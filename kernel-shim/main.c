@@ -62,9 +62,10 @@ static long get_info(struct duvisor_info __user *arg)
 		.features = DUVISOR_FEATURE_STIMECMP,
 	};
 
-	if (riscv_isa_extension_available(NULL, ZICBOZ))
+	/* As guest_envcfg() does: a guest may do what user mode may. */
+	if (csr_read(CSR_SENVCFG) & ENVCFG_CBZE)
 		info.features |= DUVISOR_FEATURE_ZICBOZ;
-	if (riscv_isa_extension_available(NULL, ZICBOM))
+	if (csr_read(CSR_SENVCFG) & ENVCFG_CBCFE)
 		info.features |= DUVISOR_FEATURE_ZICBOM;
 	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
 }
