@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # its variables are for the steps
 #
 # What the build steps in this folder share.  A step is a script that makes one
 # part of the world below $build and leaves a stamp naming everything it was made
