@@ -18,6 +18,11 @@ cross=riscv64-linux-gnu-
 python=/usr/bin/python3
 [ -x "$python" ] || python=python3
 
+# Two builds at once (a test run beside a developer's) take turns, step by step.
+mkdir -p "$build/log" "$build/stamp"
+exec 8>"$build/stamp/.lock-$step"
+flock 8
+
 say() { echo "$step: $*" >&2; }
 die() { say "$*"; exit 1; }
 
@@ -92,7 +97,7 @@ logged() { # LOGNAME COMMAND...
 	done
 	trap - INT TERM
 	wait "$pid" || {
-		grep -i -E -B2 -A6 '(error|fatal|failed)[: ]' "$log" | tail -n 30 >&2 ||
+		grep -a -i -E -B2 -A6 '(error|fatal|failed)[: ]' "$log" | tail -n 30 >&2 ||
 			tail -n 30 "$log" >&2
 		die "$name failed; the whole log is $log"
 	}
