@@ -22,7 +22,7 @@ struct console {
 	pthread_mutex_t lock; /* protects all that follows, but never held for more than a copy */
 	struct ring output;
 	struct ring input;
-	bool armed; /* the terminal waits for output_fd */
+	bool armed;   /* the terminal waits for output_fd */
 	bool starved; /* it had more input than there was room for */
 	int output_fd;
 	void (*listener)(void *opaque);

@@ -161,10 +161,9 @@ static int map_table(struct gstage *gs, uint64_t *table, unsigned int level, gpa
 
 		if (*entry && is_leaf(*entry))
 			return -EEXIST;
-		if (part == span && span <= m->max_leaf && level <= MAX_LEAF_LEVEL &&
+		/* A table that is there may be empty; if it is not, the levels below will say so. */
+		if (!*entry && part == span && span <= m->max_leaf && level <= MAX_LEAF_LEVEL &&
 		    !((uintptr_t)hva & (span - 1))) {
-			if (*entry)
-				return -EEXIST;
 			set_entry(entry, make_pte(hva, m->flags));
 		} else {
 			uint64_t *next = *entry ? pte_hva(*entry) : add_table(gs, entry);

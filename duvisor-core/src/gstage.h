@@ -31,7 +31,7 @@ extern const struct gstage_alloc gstage_alloc_default;
 struct gstage {
 	const struct gstage_alloc *alloc;
 	unsigned int levels; /* 3: Sv39x4, 4: Sv48x4 */
-	uint64_t *root;	     /* 16 KiB */
+	uint64_t *root;      /* 16 KiB */
 };
 
 /* The fewest levels that reach guest-physical addresses up to end - 1, or 0. */

@@ -98,7 +98,8 @@ static int append(struct guest_isa *isa, const char *name)
 	size_t len = strlen(name);
 	size_t used = strlen(isa->isa);
 	/* Single letters follow "rv64" directly, the rest is set off by underscores. */
-	int n = snprintf(isa->isa + used, sizeof(isa->isa) - used, "%s%s", len > 1 ? "_" : "", name);
+	int n = snprintf(isa->isa + used, sizeof(isa->isa) - used, "%s%s", len > 1 ? "_" : "",
+			 name);
 
 	if (n < 0 || (size_t)n >= sizeof(isa->isa) - used)
 		return -ENOSPC;
@@ -211,6 +212,7 @@ int guest_isa_read(struct guest_isa *isa, const char *device_tree, uint64_t shim
 	if (root >= 0)
 		close(root);
 	if (err)
-		log_error("cannot learn the host's processor from %s: %s", device_tree, strerror(-err));
+		log_error("cannot learn the host's processor from %s: %s", device_tree,
+			  strerror(-err));
 	return err;
 }

@@ -6,10 +6,10 @@
 #include "types.h"
 
 struct guest_isa {
-	char isa[256];		/* "rv64imafdc_zicsr_...", for riscv,isa */
-	char extensions[512];	/* "i\0m\0...", for riscv,isa-extensions */
-	size_t extensions_size; /* its bytes, the last NUL included */
-	char mmu_type[16];	/* "riscv,sv39" etc. */
+	char isa[256];            /* "rv64imafdc_zicsr_...", for riscv,isa */
+	char extensions[512];     /* "i\0m\0...", for riscv,isa-extensions */
+	size_t extensions_size;   /* its bytes, the last NUL included */
+	char mmu_type[16];        /* "riscv,sv39" etc. */
 	uint32_t cbom_block_size; /* 0: the guest has no Zicbom */
 	uint32_t cboz_block_size; /* 0: the guest has no Zicboz */
 	uint32_t timebase_frequency;

@@ -8,7 +8,7 @@ extern const char hart_exit[];
 #define CSR_READ(number)                                                                           \
 	({                                                                                         \
 		uint64_t v_;                                                                       \
-		__asm__ volatile("csrr %0, %1" : "=r"(v_) : "i"(number) : "memory");              \
+		__asm__ volatile("csrr %0, %1" : "=r"(v_) : "i"(number) : "memory");               \
 		v_;                                                                                \
 	})
 #define CSR_OP(op, number, value)                                                                  \

@@ -6,6 +6,7 @@
 
 static _Thread_local struct hart_fake fake;
 static _Atomic uint64_t clock_now;
+void (*hart_fake_guest)(struct vcpu *vcpu, struct hart_fake *hart);
 _Atomic uint32_t hart_fake_posted[HART_FAKE_VCPUS];
 _Atomic uint32_t hart_fake_resident[HART_FAKE_VCPUS];
 
@@ -47,7 +48,7 @@ void hart_init(void)
 
 void hart_enter(struct vcpu *vcpu)
 {
-	fake.guest(vcpu, &fake);
+	hart_fake_guest(vcpu, &fake);
 }
 
 unsigned int hart_post(unsigned int index, unsigned int bits)

@@ -9,13 +9,14 @@
 struct hart_fake {
 	uint64_t csr[0x1000];
 	uint64_t fp[32];
-	unsigned int fences;	    /* hart_fence_*() of any kind */
-	unsigned int fence_pages;   /* of them, of single pages */
-	unsigned int fence_asids;   /* of them, of single address spaces */
-	unsigned int fence_insns;   /* of them, FENCE.I */
-	/* What the guest does when it is entered; returns at the exit, whose CSRs it has set. */
-	void (*guest)(struct vcpu *vcpu, struct hart_fake *hart);
+	unsigned int fences;      /* hart_fence_*() of any kind */
+	unsigned int fence_pages; /* of them, of single pages */
+	unsigned int fence_asids; /* of them, of single address spaces */
+	unsigned int fence_insns; /* of them, FENCE.I */
 };
+
+/* What any guest does when it is entered; returns at the exit, whose CSRs it has set. */
+extern void (*hart_fake_guest)(struct vcpu *vcpu, struct hart_fake *hart);
 
 struct hart_fake *hart_fake(void);
 

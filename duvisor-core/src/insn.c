@@ -23,20 +23,20 @@ static const struct {
 	uint8_t len;
 	uint8_t flags;
 } rows[] = {
-	{0x00000003, 1, SIGNED},	/* lb */
-	{0x00001003, 2, SIGNED},	/* lh */
-	{0x00002003, 4, SIGNED},	/* lw, c.lw, c.lwsp */
-	{0x00003003, 8, 0},		/* ld, c.ld, c.ldsp */
-	{0x00004003, 1, 0},		/* lbu */
-	{0x00005003, 2, 0},		/* lhu */
-	{0x00006003, 4, 0},		/* lwu */
-	{0x00001007, 2, FLOAT},		/* flh */
-	{0x00002007, 4, FLOAT},		/* flw */
-	{0x00003007, 8, FLOAT},		/* fld, c.fld, c.fldsp */
-	{0x00000023, 1, STORE},		/* sb */
-	{0x00001023, 2, STORE},		/* sh */
-	{0x00002023, 4, STORE},		/* sw, c.sw, c.swsp */
-	{0x00003023, 8, STORE},		/* sd, c.sd, c.sdsp */
+	{0x00000003, 1, SIGNED},        /* lb */
+	{0x00001003, 2, SIGNED},        /* lh */
+	{0x00002003, 4, SIGNED},        /* lw, c.lw, c.lwsp */
+	{0x00003003, 8, 0},             /* ld, c.ld, c.ldsp */
+	{0x00004003, 1, 0},             /* lbu */
+	{0x00005003, 2, 0},             /* lhu */
+	{0x00006003, 4, 0},             /* lwu */
+	{0x00001007, 2, FLOAT},         /* flh */
+	{0x00002007, 4, FLOAT},         /* flw */
+	{0x00003007, 8, FLOAT},         /* fld, c.fld, c.fldsp */
+	{0x00000023, 1, STORE},         /* sb */
+	{0x00001023, 2, STORE},         /* sh */
+	{0x00002023, 4, STORE},         /* sw, c.sw, c.swsp */
+	{0x00003023, 8, STORE},         /* sd, c.sd, c.sdsp */
 	{0x00001027, 2, STORE | FLOAT}, /* fsh */
 	{0x00002027, 4, STORE | FLOAT}, /* fsw */
 	{0x00003027, 8, STORE | FLOAT}, /* fsd, c.fsd, c.fsdsp */

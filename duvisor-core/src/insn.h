@@ -14,10 +14,10 @@ struct vcpu;
 
 struct insn_access {
 	bool write;
-	bool fp;	    /* reg is a floating-point register */
-	bool sign;	    /* a load that sign-extends */
-	uint8_t len;	    /* bytes: 1, 2, 4, 8 */
-	uint8_t reg;	    /* rd of a load, rs2 of a store */
+	bool fp;             /* reg is a floating-point register */
+	bool sign;           /* a load that sign-extends */
+	uint8_t len;         /* bytes: 1, 2, 4, 8 */
+	uint8_t reg;         /* rd of a load, rs2 of a store */
 	uint8_t addr_offset; /* the faulting address minus the first one, of a misaligned access */
 };
 

@@ -31,7 +31,7 @@ static int check_size(uint64_t size)
 
 static void *map_anonymous(void *at, uint64_t size, int prot, int flags)
 {
-	return mmap(at, size, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+	return mmap(at, size, prot, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
 }
 
 /* Reserve addresses such that one of them is congruent to the RAM's gpa modulo 1 GiB. */
@@ -40,7 +40,7 @@ static int reserve(struct memory *mem)
 	uintptr_t start;
 
 	mem->reserved = mem->size + GIB;
-	mem->reservation = map_anonymous(NULL, mem->reserved, PROT_NONE, 0);
+	mem->reservation = map_anonymous(NULL, mem->reserved, PROT_NONE, MAP_NORESERVE);
 	if (mem->reservation == MAP_FAILED)
 		return -errno;
 	start = (uintptr_t)mem->reservation;
@@ -48,8 +48,11 @@ static int reserve(struct memory *mem)
 	return 0;
 }
 
-/* Explicit huge pages if the host has set enough of them aside, else transparent ones. */
-static int populate_huge(struct memory *mem)
+/*
+ * Explicit huge pages if the host has set enough of them aside (mmap reserves them, so that none
+ * can be missing later), else transparent ones.
+ */
+static int map_huge(struct memory *mem)
 {
 	if (!(mem->size & (HUGE_SIZE - 1)) &&
 	    map_anonymous(mem->hva, mem->size, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_HUGETLB) !=
@@ -57,7 +60,9 @@ static int populate_huge(struct memory *mem)
 		mem->huge = true;
 		return 0;
 	}
-	if (map_anonymous(mem->hva, mem->size, PROT_READ | PROT_WRITE, MAP_FIXED) == MAP_FAILED)
+	/* The attempt may have undone the reservation. */
+	if (map_anonymous(mem->hva, mem->size, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_NORESERVE) ==
+	    MAP_FAILED)
 		return -errno;
 	if (madvise(mem->hva, mem->size, MADV_HUGEPAGE))
 		log_warn("huge pages: %s; using small ones", strerror(errno));
@@ -67,7 +72,7 @@ static int populate_huge(struct memory *mem)
 static int map_ram(struct memory *mem, const struct memory_options *options)
 {
 	if (options->hugepages)
-		return populate_huge(mem);
+		return map_huge(mem);
 	return mprotect(mem->hva, mem->size, PROT_READ | PROT_WRITE) ? -errno : 0;
 }
 

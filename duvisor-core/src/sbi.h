@@ -37,8 +37,8 @@ struct sbi_extension {
 	const char *name;
 	uint64_t first; /* EIDs */
 	uint64_t last;
-	bool legacy;			    /* error goes to a0, and a1 is left alone */
-	uint64_t (*probe)(uint64_t eid);    /* NULL: all of first .. last are there */
+	bool legacy;                     /* error goes to a0, and a1 is left alone */
+	uint64_t (*probe)(uint64_t eid); /* NULL: all of first .. last are there */
 	/*
 	 * Serve a call; *call comes with SUCCESS and 0 as the answer. An unknown function is SBI_ERR_NOT_SUPPORTED.
 	 * Returns enum vcpu_result; VCPU_RESUME_SAME repeats the call.

@@ -216,10 +216,22 @@ void vcpu_resume_suspended(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
 	hart_write_huvstimecmp(due);
 }
 
-/* What a vCPU needs once per boot: first start, reboot. Others hold it up (vm.c). */
-static void reset(struct vcpu *vcpu)
+void vcpu_reset(struct vcpu *vcpu)
 {
-	struct vm *vm = vcpu->vm;
+	const struct vm *vm = vcpu->vm;
+	bool first = vcpu->index == 0;
+
+	/* Hart 0 is started as another hart would start it. */
+	vcpu->start_pc = vm->boot.entry;
+	vcpu->start_opaque = vm->boot.dtb;
+	atomic_store(&vcpu->hsm, first ? VCPU_HSM_START_PENDING : VCPU_HSM_STOPPED);
+	atomic_store(&vcpu->request, first ? VCPU_REQ_START : 0);
+}
+
+/* What the vCPU's own hart needs once per boot. */
+static void reset_hart(struct vcpu *vcpu)
+{
+	const struct vm *vm = vcpu->vm;
 
 	hart_write_huedeleg(HUEDELEG_MASK);
 	hart_write_hucounteren(COUNTEREN_BASIC);
@@ -227,10 +239,6 @@ static void reset(struct vcpu *vcpu)
 	hart_write_hugatp(gstage_hugatp(&vm->gstage));
 	hart_fence_stage2();
 	hart_fence_i();
-
-	atomic_fetch_and(&vcpu->request, ~(uint32_t)(VCPU_REQ_SOFT_IRQ | VCPU_REQ_FENCE | VCPU_REQ_START));
-	vcpu_set_start_state(vcpu, vm->boot.entry, vm->boot.dtb);
-	atomic_store(&vcpu->hsm, vcpu->index == 0 ? VCPU_HSM_STARTED : VCPU_HSM_STOPPED);
 	vcpu->boot = vm->boots;
 }
 
@@ -239,7 +247,7 @@ static bool park(struct vcpu *vcpu)
 	if (!vm_park(vcpu->vm))
 		return false;
 	if (vcpu->boot != vcpu->vm->boots)
-		reset(vcpu);
+		reset_hart(vcpu);
 	return true;
 }
 
@@ -287,7 +295,7 @@ bool vcpu_prepare(struct vcpu *vcpu)
 		if (requests)
 			requests = atomic_exchange(&vcpu->request, 0);
 		if (requests & VCPU_REQ_STOP) {
-			/* What came with it was for the guest that may be gone after it. */
+			/* If the VM goes on after all, the rest is still to be served. */
 			atomic_fetch_or(&vcpu->request, requests & ~(uint32_t)VCPU_REQ_STOP);
 			if (!park(vcpu))
 				return false;
@@ -418,9 +426,9 @@ void vcpu_join(struct vcpu *vcpu)
 }
 
 static const char *const gpr_name[32] = {
-	"zero", "ra", "sp", "gp", "tp",	 "t0",	"t1", "t2", "s0", "s1", "a0",
-	"a1",	"a2", "a3", "a4", "a5",	 "a6",	"a7", "s2", "s3", "s4", "s5",
-	"s6",	"s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6",
+	"zero", "ra", "sp", "gp", "tp",  "t0",  "t1", "t2", "s0", "s1", "a0",
+	"a1",   "a2", "a3", "a4", "a5",  "a6",  "a7", "s2", "s3", "s4", "s5",
+	"s6",   "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6",
 };
 
 void vcpu_dump(const struct vcpu *vcpu, const struct vcpu_trap *trap)
@@ -433,7 +441,8 @@ void vcpu_dump(const struct vcpu *vcpu, const struct vcpu_trap *trap)
 	fprintf(out, "hart %u\n", vcpu->index);
 	for (unsigned int i = 1; i < ARRAY_SIZE(gpr_name); i++)
 		fprintf(out, "%6s %016" PRIx64 "%s", gpr_name[i], vcpu->gpr[i], i % 4 ? "" : "\n");
-	fprintf(out, "\n exit: cause %" PRIu64 " pc %016" PRIx64 " tval %016" PRIx64 " gpa %" PRIx64,
+	fprintf(out,
+		"\n exit: cause %" PRIu64 " pc %016" PRIx64 " tval %016" PRIx64 " gpa %" PRIx64,
 		trap->cause, trap->epc, trap->tval, trap->gpa);
 	fprintf(out, " inst %" PRIx64 " hustatus %" PRIx64 "\n", trap->inst, trap->status);
 	fprintf(out, " vsstatus %" PRIx64 " vstvec %" PRIx64 " vsepc %" PRIx64 " vscause %" PRIx64,

@@ -16,11 +16,11 @@ struct vm;
 
 /* Bits of vcpu->request: what the vCPU must look at before it enters the guest again. */
 enum vcpu_request {
-	VCPU_REQ_EXT_IRQ = 1 << 0, /* ext_irq changed */
+	VCPU_REQ_EXT_IRQ = 1 << 0,  /* ext_irq changed */
 	VCPU_REQ_SOFT_IRQ = 1 << 1, /* an IPI that could not be posted */
-	VCPU_REQ_FENCE = 1 << 2, /* forget all VS-stage translations and fetched instructions */
-	VCPU_REQ_START = 1 << 3, /* HSM hart_start */
-	VCPU_REQ_STOP = 1 << 4,	 /* the VM is to be parked */
+	VCPU_REQ_FENCE = 1 << 2,    /* forget all VS-stage translations and fetched instructions */
+	VCPU_REQ_START = 1 << 3,    /* HSM hart_start */
+	VCPU_REQ_STOP = 1 << 4,     /* the VM is to be parked */
 };
 
 /* HSM states (SBI 2.0, section 9), as hart_get_status returns them. */
@@ -48,10 +48,10 @@ struct vcpu_trap {
 enum vcpu_result {
 	VCPU_RESUME_SAME, /* execute the same instruction again */
 	VCPU_RESUME_NEXT, /* go on behind it */
-	VCPU_RESUME_AT,	  /* the handler has set pc and registers itself (start, resume) */
-	VCPU_INJECT,	  /* take the exception trap->cause / trap->tval into VS-mode */
-	VCPU_STOP,	  /* vm_request_stop() has been called */
-};			  /* or a negative errno: a broken invariant; dump and crash */
+	VCPU_RESUME_AT,   /* the handler has set pc and registers itself (start, resume) */
+	VCPU_INJECT,      /* take the exception trap->cause / trap->tval into VS-mode */
+	VCPU_STOP,        /* vm_request_stop() has been called */
+};                        /* or a negative errno: a broken invariant; dump and crash */
 
 #define REG_RA 1
 #define REG_SP 2
@@ -70,8 +70,9 @@ struct vcpu {
 	_Atomic uint32_t request; /* also the futex that the vCPU sleeps on */
 
 	_Atomic uint32_t sleeping; /* 1: in, or about to go into, futex_wait on request */
-	_Atomic uint32_t ext_irq;  /* level of the external interrupt line; RISC-V has no atomic bytes */
-	_Atomic uint32_t hsm;	   /* enum vcpu_hsm */
+	_Atomic uint32_t
+		ext_irq;      /* level of the external interrupt line; RISC-V has no atomic bytes */
+	_Atomic uint32_t hsm; /* enum vcpu_hsm */
 
 	/* Parameters of VCPU_REQ_START; owned by whoever moved hsm to START_PENDING. */
 	uint64_t start_pc;
@@ -92,6 +93,12 @@ void vcpu_destroy(struct vcpu *vcpu);
 /* Start the thread, which parks in vm_park() first; wait for its end. */
 int vcpu_start(struct vcpu *vcpu);
 void vcpu_join(struct vcpu *vcpu);
+
+/*
+ * To the state before a boot: hart 0 about to start at vm->boot, the others stopped. By
+ * the I/O thread, while all vCPUs are parked: once one of them runs, it may start another.
+ */
+void vcpu_reset(struct vcpu *vcpu);
 
 /*
  * Set request bits and make the vCPU notice: in the guest it exits, asleep it wakes, else it

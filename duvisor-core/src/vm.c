@@ -110,7 +110,9 @@ static int create_parts(struct vm *vm)
 	int err = shim_open(&vm->shim);
 
 	if (!err)
-		err = guest_isa_read(&vm->isa, DEVICE_TREE, vm->shim.features);
+		err = guest_isa_read(&vm->isa,
+				     vm->config->host_tree ? vm->config->host_tree : DEVICE_TREE,
+				     vm->shim.features);
 	if (!err)
 		err = memory_create(&vm->mem, vm->config->ram_size, &options);
 	if (!err)
@@ -240,6 +242,8 @@ static enum vm_stop run_guest(struct vm *vm)
 	enum vm_stop stop;
 	int err;
 
+	for (unsigned int i = 0; i < vm->vcpu_count; i++)
+		vcpu_reset(vm->vcpu[i]);
 	set_phase(vm, VM_RUNNING);
 	while ((stop = current_stop(vm)) == VM_STOP_NONE) {
 		err = io_poll(&vm->io);

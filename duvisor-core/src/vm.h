@@ -32,13 +32,14 @@ struct vcpu;
 
 /* Exit codes of `duvisor run`: part of the interface, documented in the manual page. */
 enum vm_exit {
-	VM_EXIT_OK = 0,		   /* the guest powered off, or the user ended it */
-	VM_EXIT_GUEST_FAILURE = 1, /* the guest reported a failure (SRST reason 1, sifive_test FAIL) */
-	VM_EXIT_USAGE = 2,	   /* the command line is wrong, or names a file that cannot be used */
-	VM_EXIT_CRASH = 3,	   /* the guest did something that it cannot go on from */
-	VM_EXIT_PANIC = 4,	   /* the guest reported a panic */
-	VM_EXIT_WATCHDOG = 5,	   /* the guest's watchdog expired */
-	VM_EXIT_HOST = 6,	   /* the host cannot run the VM: no device, no permission, no memory */
+	VM_EXIT_OK = 0, /* the guest powered off, or the user ended it */
+	VM_EXIT_GUEST_FAILURE =
+		1,            /* the guest reported a failure (SRST reason 1, sifive_test FAIL) */
+	VM_EXIT_USAGE = 2,    /* the command line is wrong, or names a file that cannot be used */
+	VM_EXIT_CRASH = 3,    /* the guest did something that it cannot go on from */
+	VM_EXIT_PANIC = 4,    /* the guest reported a panic */
+	VM_EXIT_WATCHDOG = 5, /* the guest's watchdog expired */
+	VM_EXIT_HOST = 6,     /* the host cannot run the VM: no device, no permission, no memory */
 };
 
 enum vm_stop {
@@ -57,17 +58,19 @@ enum vm_stop {
 /* What the user asked for. Strings belong to the caller and outlive the VM. */
 struct vm_config {
 	const char *kernel;
-	const char *initrd;	/* NULL: none */
-	const char *cmdline;	/* NULL: none */
-	const char *dtb;	/* NULL: generated */
-	const char *dump_dtb;	/* NULL: do not */
+	const char *initrd;    /* NULL: none */
+	const char *cmdline;   /* NULL: none */
+	const char *dtb;       /* NULL: generated */
+	const char *dump_dtb;  /* NULL: do not */
+	const char *host_tree; /* NULL: /proc/device-tree; tests bring their own */
 	uint64_t ram_size;
 	unsigned int cpus;
+	bool serial; /* the console is a 16550 UART (it is SBI's DBCN in any case) */
 	bool prealloc;
 	bool hugepages;
-	bool no_reboot;	 /* a reboot ends the VM like a power-off */
+	bool no_reboot;  /* a reboot ends the VM like a power-off */
 	bool nodefaults; /* no devices but those asked for */
-	bool lazy_map;	 /* for tests: fill stage 2 by 4 KiB pages on demand */
+	bool lazy_map;   /* for tests: fill stage 2 by 4 KiB pages on demand */
 };
 
 /* What the loader left for the start of vCPU 0. */
@@ -104,10 +107,10 @@ struct vm {
 	pthread_mutex_t lock; /* protects what follows */
 	pthread_cond_t changed;
 	enum vm_phase phase;
-	unsigned int parked;   /* vCPU threads inside vm_park() */
-	unsigned int failed;   /* vCPU threads that could not start */
-	unsigned int boots;    /* counts boots: a vCPU that finds a new one resets itself */
-	enum vm_stop stop;     /* the first stop asked for since the last boot */
+	unsigned int parked;    /* vCPU threads inside vm_park() */
+	unsigned int failed;    /* vCPU threads that could not start */
+	unsigned int boots;     /* counts boots: a vCPU that finds a new one resets itself */
+	enum vm_stop stop;      /* the first stop asked for since the last boot */
 	unsigned int stop_code; /* the guest's own code of a failure, for the message */
 };
 

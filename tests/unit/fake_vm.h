@@ -54,6 +54,10 @@ static inline void fake_vm_setup(struct fake_vm *f, unsigned int cpus)
 /* Bring hart 0 through its reset, as its thread does first. */
 static inline struct vcpu *fake_vm_boot(struct fake_vm *f)
 {
+	/* Each thread parks first; nobody else is there to be waited for. */
+	for (unsigned int i = 0; i < f->vm.vcpu_count; i++)
+		vcpu_reset(f->vm.vcpu[i]);
+	atomic_fetch_or(&f->vm.vcpu[0]->request, VCPU_REQ_STOP);
 	assert_true(vcpu_prepare(f->vm.vcpu[0]));
 	return f->vm.vcpu[0];
 }

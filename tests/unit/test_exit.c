@@ -65,8 +65,9 @@ static void test_injection(void **state)
 
 	(void)state;
 	hart_write_huvsstatus(other | VSSTATUS_SIE);
-	fake_run(vcpu, (struct vcpu_trap){
-			       .cause = 13, .epc = EPC, .tval = 0xdead, .status = HUSTATUS_SPVP});
+	fake_run(vcpu,
+		 (struct vcpu_trap){
+			 .cause = 13, .epc = EPC, .tval = 0xdead, .status = HUSTATUS_SPVP});
 	expect_injected(13, 0xdead, other | VSSTATUS_SPP | VSSTATUS_SPIE);
 	/* From VU-mode, with interrupts off before: SPP and SPIE must become 0. */
 	hart_write_huvsstatus(other | VSSTATUS_SPP | VSSTATUS_SPIE);
@@ -178,8 +179,9 @@ static void add_device(void)
 static void mmio(uint64_t cause, uint64_t gpa, uint64_t inst)
 {
 	hart_write_huvsstatus(0);
-	fake_run(vcpu, (struct vcpu_trap){
-			       .cause = cause, .epc = EPC, .tval = 0x77, .gpa = gpa, .inst = inst});
+	fake_run(vcpu,
+		 (struct vcpu_trap){
+			 .cause = cause, .epc = EPC, .tval = 0x77, .gpa = gpa, .inst = inst});
 }
 
 static void test_mmio(void **state)

@@ -286,7 +286,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_largest_leaves), cmocka_unit_test(test_leaf_limits),
 		cmocka_unit_test(test_four_levels),    cmocka_unit_test(test_levels_for),
-		cmocka_unit_test(test_refused),	       cmocka_unit_test(test_no_overlap),
+		cmocka_unit_test(test_refused),        cmocka_unit_test(test_no_overlap),
 		cmocka_unit_test(test_unmap_splits),   cmocka_unit_test(test_out_of_tables),
 		cmocka_unit_test(test_random),
 	};

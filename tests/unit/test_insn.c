@@ -100,9 +100,17 @@ static void test_other_bits_refused(void **state)
 static void test_not_plain(void **state)
 {
 	static const uint64_t insts[] = {
-		0, INSN_PSEUDO_READ, INSN_PSEUDO_WRITE, 0x2000, 0x2020,
-		0x1000202f /* lr.w */, 0x1800302f /* sc.d */, 0x0000202f /* amoadd.w */,
-		0x0040200f /* cbo.zero */, 0x68004073 /* hlv.w */, 0x00000073,
+		0,
+		INSN_PSEUDO_READ,
+		INSN_PSEUDO_WRITE,
+		0x2000,
+		0x2020,
+		0x1000202f /* lr.w */,
+		0x1800302f /* sc.d */,
+		0x0000202f /* amoadd.w */,
+		0x0040200f /* cbo.zero */,
+		0x68004073 /* hlv.w */,
+		0x00000073,
 	};
 	struct insn_access got;
 
@@ -126,8 +134,12 @@ static void test_load_results(void **state)
 		unsigned int funct3;
 		uint64_t result;
 	} rows[] = {
-		{0, 0xfffffffffffffff1}, {1, 0xffffffffffffe0f1}, {2, 0xffffffffa0c0e0f1},
-		{3, 0x90b0d0f0a0c0e0f1}, {4, 0xf1},		  {5, 0xe0f1},
+		{0, 0xfffffffffffffff1},
+		{1, 0xffffffffffffe0f1},
+		{2, 0xffffffffa0c0e0f1},
+		{3, 0x90b0d0f0a0c0e0f1},
+		{4, 0xf1},
+		{5, 0xe0f1},
 		{6, 0xa0c0e0f1},
 	};
 	struct vcpu vcpu;
@@ -139,8 +151,9 @@ static void test_load_results(void **state)
 			memset(vcpu.gpr, 0x55, sizeof(vcpu.gpr));
 			load(&vcpu, OP_LOAD, rows[i].funct3, reg, 0x90b0d0f0a0c0e0f1);
 			for (unsigned int other = 1; other < 32; other++)
-				assert_int_equal(vcpu.gpr[other], other == reg ? rows[i].result :
-									0x5555555555555555);
+				assert_int_equal(vcpu.gpr[other],
+						 other == reg ? rows[i].result
+							      : 0x5555555555555555);
 		}
 	}
 	vcpu.gpr[0] = 0;

@@ -71,11 +71,20 @@ static int64_t ecall(uint64_t eid, uint64_t fid, uint64_t a0, uint64_t a1, uint6
 
 static void test_base(void **state)
 {
-	static const uint64_t present[] = {EID_BASE, EID_TIME, EID_IPI,	 EID_RFENCE, EID_HSM,
-					   EID_SRST, EID_DBCN, 0x00,	 0x01,	     0x02,
-					   0x03,     0x08};
-	static const uint64_t absent[] = {0x04,	    0x05,     0x06,	0x07, 0x09, 0x0f, 0x11,
-					  0x504d55, 0x535441, 0x53555350, -1ULL,
+	static const uint64_t present[] = {EID_BASE, EID_TIME, EID_IPI,  EID_RFENCE,
+					   EID_HSM,  EID_SRST, EID_DBCN, 0x00,
+					   0x01,     0x02,     0x03,     0x08};
+	static const uint64_t absent[] = {0x04,
+					  0x05,
+					  0x06,
+					  0x07,
+					  0x09,
+					  0x0f,
+					  0x11,
+					  0x504d55,
+					  0x535441,
+					  0x53555350,
+					  -1ULL,
 					  /* EIDs are 32 bits wide */ EID_TIME | 1ULL << 32};
 
 	(void)state;
@@ -104,9 +113,9 @@ static void test_unknown(void **state)
 		uint64_t eid;
 		uint64_t fid;
 	} rows[] = {
-		{EID_BASE, 7}, {EID_TIME, 1}, {EID_IPI, 1},  {EID_RFENCE, 3}, {EID_RFENCE, 6},
-		{EID_RFENCE, 7}, {EID_HSM, 4}, {EID_SRST, 1}, {EID_DBCN, 3},  {0x504d55, 0},
-		{-1ULL, 0},    {EID_BASE, 1ULL << 32},
+		{EID_BASE, 7},   {EID_TIME, 1},   {EID_IPI, 1}, {EID_RFENCE, 3},
+		{EID_RFENCE, 6}, {EID_RFENCE, 7}, {EID_HSM, 4}, {EID_SRST, 1},
+		{EID_DBCN, 3},   {0x504d55, 0},   {-1ULL, 0},   {EID_BASE, 1ULL << 32},
 	};
 
 	(void)state;
@@ -368,12 +377,18 @@ int main(void)
 {
 #define ROW(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		ROW(test_base),		 ROW(test_unknown),
-		ROW(test_time),		 ROW(test_hart_masks),
-		ROW(test_ipi_to_absent_vcpu), ROW(test_rfence_local),
-		ROW(test_rfence_remote), ROW(test_hsm),
-		ROW(test_hsm_suspend),	 ROW(test_srst),
-		ROW(test_dbcn),		 ROW(test_full_console),
+		ROW(test_base),
+		ROW(test_unknown),
+		ROW(test_time),
+		ROW(test_hart_masks),
+		ROW(test_ipi_to_absent_vcpu),
+		ROW(test_rfence_local),
+		ROW(test_rfence_remote),
+		ROW(test_hsm),
+		ROW(test_hsm_suspend),
+		ROW(test_srst),
+		ROW(test_dbcn),
+		ROW(test_full_console),
 		ROW(test_legacy_console),
 	};
 
