@@ -189,7 +189,8 @@ void vcpu_set_start_state(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
 	hart_write_huvsstatus(VSSTATUS_UXL_64);
 	hart_write_huvsie(0);
 	hart_write_huvstvec(0);
-	hart_write_huvscounteren(0);
+	/* As firmware leaves it: an operating system without a PMU driver never sets it. */
+	hart_write_huvscounteren(COUNTEREN_BASIC);
 	hart_write_huvsenvcfg(0);
 	hart_write_huvsscratch(0);
 	hart_write_huvsepc(0);
