@@ -121,6 +121,7 @@ static int write_intc(void *fdt, unsigned int hart)
 {
 	int err = fdt_begin_node(fdt, "interrupt-controller");
 
+	err = err ?: fdt_property_u32(fdt, "#address-cells", 0);
 	err = err ?: fdt_property_u32(fdt, "#interrupt-cells", 1);
 	err = err ?: fdt_property(fdt, "interrupt-controller", NULL, 0);
 	err = err ?: fdt_property_string(fdt, "compatible", "riscv,cpu-intc");

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A VM as devices and loader see it: memory, bus, console and event loop are the real ones;
+ * what reaches a vCPU or ends the VM is only written down.
+ */
+#ifndef TESTS_FAKE_BOARD_H
+#define TESTS_FAKE_BOARD_H
+
+#include "unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus.h"
+#include "device.h"
+#include "vcpu.h"
+#include "vm.h"
+
+#define FAKE_RAM (8ULL << 20)
+
+struct fake_board {
+	struct vm_config config;
+	struct vm vm;
+	/* What was seen. */
+	bool ext_irq[VM_MAX_VCPUS];
+	unsigned int ext_irq_changes;
+	enum vm_stop stop;
+	unsigned int stop_code;
+};
+
+static struct fake_board board;
+
+void vcpu_set_ext_irq(struct vcpu *vcpu, bool level)
+{
+	board.ext_irq[vcpu->index] = level;
+	board.ext_irq_changes++;
+}
+
+void vm_request_stop(struct vm *vm, enum vm_stop reason, unsigned int code)
+{
+	assert_ptr_equal(vm, &board.vm);
+	if (board.stop == VM_STOP_NONE) {
+		board.stop = reason;
+		board.stop_code = code;
+	}
+}
+
+static inline void board_setup(unsigned int cpus)
+{
+	static const char extensions[] = "i\0m\0a\0sstc";
+	const struct memory_options plain = {0};
+
+	memset(&board, 0, sizeof(board));
+	board.config = (struct vm_config){.cpus = cpus, .serial = true, .ram_size = FAKE_RAM};
+	board.vm.config = &board.config;
+	strcpy(board.vm.isa.isa, "rv64ima_sstc");
+	memcpy(board.vm.isa.extensions, extensions, sizeof(extensions));
+	board.vm.isa.extensions_size = sizeof(extensions);
+	strcpy(board.vm.isa.mmu_type, "riscv,sv39");
+	board.vm.isa.timebase_frequency = 10000000;
+	assert_int_equal(memory_create(&board.vm.mem, FAKE_RAM, &plain), 0);
+	board.vm.console = console_create();
+	assert_non_null(board.vm.console);
+	for (unsigned int i = 0; i < cpus; i++) {
+		board.vm.vcpu[i] = calloc(1, sizeof(struct vcpu));
+		assert_non_null(board.vm.vcpu[i]);
+		board.vm.vcpu[i]->index = i;
+		board.vm.vcpu_count++;
+	}
+}
+
+static inline void board_teardown(void)
+{
+	bus_destroy(&board.vm.bus);
+	assert_int_equal(board.vm.io.count, 0);
+	console_destroy(board.vm.console);
+	while (board.vm.vcpu_count)
+		free(board.vm.vcpu[--board.vm.vcpu_count]);
+	memory_destroy(&board.vm.mem);
+}
+
+/* Accesses as a guest makes them; they must be answered. */
+static inline uint64_t guest_read(gpa_t gpa, unsigned int len)
+{
+	uint64_t val = ~0ULL;
+
+	assert_int_equal(bus_read(&board.vm.bus, gpa, len, &val), 0);
+	return val;
+}
+
+static inline void guest_write(gpa_t gpa, unsigned int len, uint64_t val)
+{
+	assert_int_equal(bus_write(&board.vm.bus, gpa, len, val), 0);
+}
+
+#endif
