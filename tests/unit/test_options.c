@@ -8,7 +8,7 @@
 
 #include "options.h"
 
-#define MAX_WORDS 16
+#define MAX_WORDS 32
 
 static struct options options;
 
