@@ -121,8 +121,12 @@ static void guest(struct vcpu *vcpu, struct hart_fake *hart)
 		return;
 	}
 	/* Do not end before the other hart runs, or nothing is tested. */
-	while (s->all_harts && vcpu->gpr[9] == 1 && s->spinning < s->loads)
-		;
+	while (s->all_harts && vcpu->gpr[9] == 1 && s->spinning < s->loads) {
+		if (atomic_load(&vcpu->request)) {
+			hart->csr[CSR_HUCAUSE] = DV_CAUSE_DOORBELL;
+			return;
+		}
+	}
 	hart0(vcpu, s);
 	hart->csr[CSR_HUCAUSE] = DV_CAUSE_VS_ECALL;
 }
