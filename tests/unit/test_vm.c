@@ -83,11 +83,9 @@ int loader_load(struct vm *vm)
 	return s->loader_result;
 }
 
-/* One byte to the console per step, counted in s1 as a guest would; then what the script says. */
-static void hart0(struct vcpu *vcpu, struct script *s)
+/* Its program: start the other hart, print, stop; one ecall each, the pc says which one is next. */
+static void hart0(struct vcpu *vcpu, struct script *s, uint64_t step)
 {
-	uint64_t step = vcpu->gpr[9]++;
-
 	if (s->all_harts && step == 0) {
 		vcpu->gpr[REG_A7] = 0x48534d;
 		vcpu->gpr[REG_A6] = 0;
@@ -111,6 +109,8 @@ static void guest(struct vcpu *vcpu, struct hart_fake *hart)
 {
 	struct script *s = (struct script *)(uintptr_t)script_of(vcpu->vm);
 
+	uint64_t step = (hart->csr[CSR_HUEPC] - MEMORY_BASE) / 4;
+
 	hart->csr[CSR_HUSTATUS] = HUSTATUS_SPV | HUSTATUS_SPVP;
 	if (vcpu->index) {
 		/* In the guest until somebody wants something: as a doorbell would end it. */
@@ -121,13 +121,13 @@ static void guest(struct vcpu *vcpu, struct hart_fake *hart)
 		return;
 	}
 	/* Do not end before the other hart runs, or nothing is tested. */
-	while (s->all_harts && vcpu->gpr[9] == 1 && s->spinning < s->loads) {
+	while (s->all_harts && step == 1 && s->spinning < s->loads) {
 		if (atomic_load(&vcpu->request)) {
 			hart->csr[CSR_HUCAUSE] = DV_CAUSE_DOORBELL;
 			return;
 		}
 	}
-	hart0(vcpu, s);
+	hart0(vcpu, s, step);
 	hart->csr[CSR_HUCAUSE] = DV_CAUSE_VS_ECALL;
 }
 
