@@ -317,8 +317,35 @@ static void test_image_that_does_not_fit(void **state)
 		image.text_offset = lies[i].offset;
 		image.image_size = lies[i].size;
 		write_file(kernel_path, &image, sizeof(image));
+		/* Some lies make the file look far too short; then that is said. */
+		assert_refused(lies[i].size / 2 > IMAGE_SIZE ? "is truncated" : "does not fit");
+	}
+}
+
+/* The same lies where the length of the file says nothing. */
+static void test_gzip_that_does_not_fit(void **state)
+{
+	static const uint64_t sizes[] = {FAKE_RAM, FAKE_RAM - 2 * MIB, ~0ULL, 1ULL << 63};
+	uint8_t packed[2 * IMAGE_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		make_image();
+		image.image_size = sizes[i];
+		write_file(kernel_path, packed,
+			   gzip(&image, sizeof(image), packed, sizeof(packed)));
 		assert_refused("does not fit");
 	}
+}
+
+static void test_truncated_image(void **state)
+{
+	(void)state;
+	make_image();
+	write_file(kernel_path, &image, image.image_size / 2 - 1);
+	assert_refused("is truncated: it has 3999 bytes and needs 8000 in memory");
+	write_file(kernel_path, &image, image.image_size / 2);
+	assert_loads();
 }
 
 static void test_image_longer_than_memory(void **state)
@@ -696,6 +723,8 @@ int main(void)
 		TEST(test_gzip_bomb),
 		TEST(test_zboot),
 		TEST(test_image_that_does_not_fit),
+		TEST(test_gzip_that_does_not_fit),
+		TEST(test_truncated_image),
 		TEST(test_image_longer_than_memory),
 		TEST(test_truncated_image_with_efi_stub),
 		TEST(test_no_kernel_at_all),
