@@ -64,7 +64,7 @@ static int find_bias(struct loader_file *file, const Elf64_Ehdr *header,
 {
 	*bias = 0;
 	for (unsigned int i = 0; i < le16toh(header->e_phnum); i++) {
-		struct segment segment;
+		struct segment segment = {0};
 
 		if (read_segment(file, header, i, &segment))
 			return -1;
@@ -117,7 +117,7 @@ int loader_elf_load(struct loader_file *file, struct loader_kernel *kernel)
 	    find_bias(file, &header, kernel, &bias))
 		return -1;
 	for (unsigned int i = 0; i < le16toh(header.e_phnum); i++) {
-		struct segment segment;
+		struct segment segment = {0};
 
 		if (read_segment(file, &header, i, &segment))
 			return -1;

@@ -110,17 +110,15 @@ static uint16_t le16_at(const uint8_t *data)
 	return le16toh(val);
 }
 
-/*
- * An Image does not say how long its file is, but one with an EFI stub has a PE section table
- * that does: so a truncated download is found here and not as a crash of the guest.
- */
-static int check_length(struct loader_file *file, const struct image_header *image)
+/* The end of the file as an EFI stub's PE section table says it, 0 if there is none. 0 or -1. */
+static int read_pe_end(struct loader_file *file, const struct image_header *image, uint64_t *end)
 {
 	uint64_t pe = le32toh(image->pe_offset);
 	uint8_t header[PE_HEADER_SIZE];
 	uint8_t section[PE_SECTION_SIZE];
 	uint64_t table;
 
+	*end = 0;
 	if (!starts_with((const uint8_t *)image, "MZ", 2))
 		return 0;
 	if (loader_file_read_at(file, pe, header, sizeof(header)))
@@ -129,17 +127,39 @@ static int check_length(struct loader_file *file, const struct image_header *ima
 		return 0;
 	table = pe + PE_HEADER_SIZE + le16_at(header + PE_OPTIONAL_SIZE);
 	for (unsigned int i = 0; i < le16_at(header + PE_SECTION_COUNT); i++) {
-		uint64_t end;
+		uint64_t section_end;
 
-		if (loader_file_read_at(file, table + i * PE_SECTION_SIZE, section,
+		if (loader_file_read_at(file, table + (uint64_t)i * PE_SECTION_SIZE, section,
 					sizeof(section)))
 			return -1;
-		end = (uint64_t)le32_at(section + PE_RAW_OFFSET) + le32_at(section + PE_RAW_SIZE);
-		if (end > loader_file_size(file))
-			return loader_file_error(file, "is truncated: it has %llu of %llu bytes",
-						 (unsigned long long)loader_file_size(file),
-						 (unsigned long long)end);
+		section_end =
+			(uint64_t)le32_at(section + PE_RAW_OFFSET) + le32_at(section + PE_RAW_SIZE);
+		if (section_end > *end)
+			*end = section_end;
 	}
+	return 0;
+}
+
+/*
+ * An Image does not say how long its file is, only how much memory it takes. One with an EFI stub
+ * says more; of others no kernel has more BSS than all else together. So a truncated
+ * download is found here and not as a crash of the guest.
+ */
+static int check_length(struct loader_file *file, const struct image_header *image)
+{
+	uint64_t size = loader_file_size(file);
+	uint64_t end;
+
+	if (read_pe_end(file, image, &end))
+		return -1;
+	if (!end && size < le64toh(image->image_size) / 2)
+		return loader_file_error(file,
+					 "is truncated: it has %llu bytes and needs %llu in memory",
+					 (unsigned long long)size,
+					 (unsigned long long)le64toh(image->image_size));
+	if (end > size)
+		return loader_file_error(file, "is truncated: it has %llu of %llu bytes",
+					 (unsigned long long)size, (unsigned long long)end);
 	return 0;
 }
 
