@@ -6,6 +6,7 @@
 #include <pty.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -382,6 +383,29 @@ static void test_slow_reader(void **state)
 	close(null);
 }
 
+/* What a guest writes byte by byte comes out in fewer pieces. */
+static void test_output_gathers(void **state)
+{
+	int null = open("/dev/null", O_RDONLY);
+	int out[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, out), 0);
+	attach(null, out[1]);
+	guest_says("a");
+	assert_int_equal(io_poll(&board.vm.io), 0);
+	guest_says("b");
+	guest_says("c");
+	settle();
+	assert_receives(out[0], "abc");
+	guest_says("d");
+	settle();
+	assert_receives(out[0], "d");
+	close(out[0]);
+	close(out[1]);
+	close(null);
+}
+
 static void test_reader_goes_away(void **state)
 {
 	int out[2];
@@ -449,6 +473,7 @@ int main(void)
 		TEST(test_pipes),
 		TEST(test_long_piped_input),
 		TEST(test_slow_reader),
+		TEST(test_output_gathers),
 		TEST(test_reader_goes_away),
 		TEST(test_last_words),
 		TEST(test_closed_input),
