@@ -55,6 +55,23 @@ dv_lost:
 	ret
 	.size	dv_enter, . - dv_enter
 
+/*
+ * int dv_hlv(struct frame *frame, uint64_t gva): load as the guest would, into frame->gpr[11]. Returns
+ * 1, or after an exit from HU (EXIT-3) 0.
+ */
+	.globl	dv_hlv
+	.type	dv_hlv, @function
+dv_hlv:
+	each_saved sd, a0
+	lla	t0, dv_exit
+	csrw	CSR_HUTVEC, t0
+	csrw	CSR_HUSCRATCH, a0
+	.insn	r 0x73, 4, 0x36, a1, a1, x0
+	sd	a1, 88(a0)
+	li	a0, 1
+	ret
+	.size	dv_hlv, . - dv_hlv
+
 /* Programs for guests: copied to the start of their memory. a0-a7 are theirs. */
 	.macro guest name
 	.balign	4

@@ -117,13 +117,23 @@ struct guest {
 #define PTE_A 0x40
 #define PTE_D 0x80
 #define PTE_ALL (PTE_V | PTE_R | PTE_W | PTE_X | PTE_U | PTE_A | PTE_D)
-/* A leaf (or with flags PTE_V a pointer) to a host-virtual address. */
-#define PTE(hva, flags) ((uint64_t)(uintptr_t)(hva) >> 12 << 10 | (flags))
+/* A leaf (or with flags PTE_V a pointer) to a host-virtual address, as much of it as fits. */
+#define PTE(hva, flags) (((uint64_t)(uintptr_t)(hva) >> 12 & HUGATP_VPN_MASK) << 10 | (flags))
 
 extern const char guest_hello[], guest_access[], guest_load[], guest_fetch[], guest_compute[],
 	guest_kvm_compute[], guest_spin[], guest_timer[], guest_probe[], guest_end[];
 
 int dv_enter(struct frame *frame);
+/* HLV.D: 1 and the value in A1 of the frame, or 0 after an exit. */
+int dv_hlv(struct frame *frame, uint64_t gva);
+
+/* Map one 4 KiB page at MAP_BASE + slot pages with this leaf; builds the tables on first use. */
+#define MAP_BASE (3 * GIB)
+uint64_t *guest_map(struct guest *guest, unsigned int slot, uint64_t pte);
+/* The lower tables of that: [0] level 1, [1] level 0. */
+extern uint64_t *guest_tables[2];
+/* One instruction in U-mode; does it take SIGILL? */
+bool insn_is_illegal(uint32_t insn);
 
 /* Make a guest with this program in its memory, and its table: one 1 GiB leaf. */
 struct guest *guest_new(const char *program);
