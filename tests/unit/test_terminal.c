@@ -96,7 +96,7 @@ static void assert_guest_hears(const char *text)
 	assert_string_equal(buf, text);
 }
 
-static void send(int fd, const char *text)
+static void send_text(int fd, const char *text)
 {
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 }
@@ -132,16 +132,16 @@ static void test_tty(void **state)
 	assert_int_equal(local_modes(slave), ICANON | ECHO | ISIG);
 	attach(slave, slave);
 	assert_int_equal(local_modes(slave), 0);
-	send(master, "ls\r\003");
+	send_text(master, "ls\r\003");
 	settle();
 	assert_guest_hears("ls\r\003");
 	guest_says("file");
 	settle();
 	assert_receives(master, "file");
-	send(master, "\001h");
+	send_text(master, "\001h");
 	settle();
 	assert_int_equal(board.stop, VM_STOP_NONE);
-	send(master, "y\001x");
+	send_text(master, "y\001x");
 	settle();
 	assert_int_equal(board.stop, VM_STOP_USER_QUIT);
 	assert_guest_hears("y");
@@ -164,11 +164,11 @@ static void test_quit_with_full_input(void **state)
 	memset(line, 'a', 100);
 	line[100] = '\0';
 	for (int i = 0; i < 60; i++) {
-		send(master, line);
+		send_text(master, line);
 		settle();
 	}
 	assert_int_equal(console_feed_space(board.vm.console), 0);
-	send(master, "\001x");
+	send_text(master, "\001x");
 	settle();
 	assert_int_equal(board.stop, VM_STOP_USER_QUIT);
 	close(master);
@@ -292,7 +292,7 @@ static void test_pipes(void **state)
 	assert_int_equal(pipe(out), 0);
 	attach(in[0], out[1]);
 	/* Nothing in a pipe is a command. */
-	send(in[1], "\001x\001\001");
+	send_text(in[1], "\001x\001\001");
 	settle();
 	assert_int_equal(board.stop, VM_STOP_NONE);
 	assert_guest_hears("\001x\001\001");
@@ -435,7 +435,7 @@ static void test_last_words(void **state)
 	char buf[32] = {0};
 
 	(void)state;
-	send(file, "before ");
+	send_text(file, "before ");
 	attach(null, file);
 	guest_says("Power down");
 	terminal_detach(term);
