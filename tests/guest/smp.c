@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Two harts: start and stop, IPIs, fences of the other hart's translations, sleep. Needs
+ * --cpus 2. Prints one TAP line per case.
+ */
+#include "guest.h"
+
+#define SBI_EXT_HSM 0x48534d
+#define SBI_EXT_RFENCE 0x52464e43
+#define TIMEBASE 10000000ul
+
+#define SIE_SOFT (1ul << 1)
+#define SIE_TIMER (1ul << 5)
+#define SIP_SOFT (1ul << 1)
+
+#define ROUNDS 2000
+
+static unsigned int number;
+static int failures;
+
+static void check(const char *name, int good)
+{
+	failures += !good;
+	guest_print(good ? "ok " : "not ok ");
+	guest_print_number(++number);
+	guest_print(" - ");
+	guest_print(name);
+	guest_print("\n");
+}
+
+static struct sbi_ret hsm(long fid, long a0, long a1, long a2)
+{
+	return sbi_call(SBI_EXT_HSM, fid, a0, a1, a2);
+}
+
+static volatile uint64_t started_with[2];
+static volatile uint64_t pings;
+static volatile uint64_t command;
+static volatile uint64_t answer;
+static char stack1[4096] __attribute__((aligned(16), used));
+
+enum { RUN, STOP, PING, READ };
+
+/* An Sv39 root with RAM mapped 1:1 and one page at 1 GiB that changes. */
+static uint64_t root[512] __attribute__((aligned(4096)));
+static uint64_t middle[512] __attribute__((aligned(4096)));
+static uint64_t low[512] __attribute__((aligned(4096)));
+static uint64_t pages[2][512] __attribute__((aligned(4096)));
+#define WINDOW 0x40000000ul
+#define PTE(addr, flags) ((uint64_t)(addr) >> 12 << 10 | (flags))
+
+static void map_window(int page)
+{
+	*(volatile uint64_t *)&low[0] = PTE(pages[page], 0xcf);
+}
+
+static void setup_tables(void)
+{
+	root[0] = PTE(0, 0xcf);
+	root[1] = PTE(middle, 1);
+	root[2] = PTE(0x80000000ul, 0xcf);
+	middle[0] = PTE(low, 1);
+	pages[0][0] = 100;
+	pages[1][0] = 101;
+	map_window(0);
+}
+
+static void use_tables(void)
+{
+	csr_write(satp, 8ul << 60 | (uint64_t)root >> 12);
+	__asm__ volatile("sfence.vma" : : : "memory");
+}
+
+void hart1(uint64_t id, uint64_t opaque);
+__asm__(".globl hart1_start\n"
+	"hart1_start:\n"
+	"	lla gp, __global_pointer$\n"
+	"	lla sp, stack1 + 4096\n"
+	"	call hart1\n");
+extern char hart1_start[];
+
+static void serve_pings(void)
+{
+	csr_write(sie, SIE_SOFT);
+	while (command == PING) {
+		__asm__ volatile("wfi");
+		if (!(csr_read(sip) & SIP_SOFT))
+			continue;
+		__asm__ volatile("csrc sip, %0" : : "r"(SIP_SOFT));
+		pings++;
+		sbi_call(SBI_EXT_IPI, 0, 1, 0, 0);
+	}
+}
+
+void hart1(uint64_t id, uint64_t opaque)
+{
+	started_with[0] = id;
+	started_with[1] = opaque;
+	use_tables();
+	for (;;) {
+		switch (command) {
+		case STOP:
+			hsm(1, 0, 0, 0);
+			break;
+		case PING:
+			serve_pings();
+			break;
+		case READ:
+			answer = *(volatile uint64_t *)WINDOW;
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+static void wait_until(volatile uint64_t *what, uint64_t value)
+{
+	uint64_t end = csr_read(time) + 5 * TIMEBASE;
+
+	while (*what != value && csr_read(time) < end)
+		;
+}
+
+static int status_becomes(long want)
+{
+	uint64_t end = csr_read(time) + 5 * TIMEBASE;
+
+	while (hsm(2, 1, 0, 0).value != want)
+		if (csr_read(time) > end)
+			return 0;
+	return 1;
+}
+
+static void start_and_stop(void)
+{
+	int good = 1;
+
+	check("hart 1 is stopped at first", hsm(2, 1, 0, 0).value == 1);
+	for (long i = 0; i < 50; i++) {
+		command = RUN;
+		good &= hsm(0, 1, (long)hart1_start, 1000 + i).error == 0;
+		wait_until(&started_with[1], (uint64_t)(1000 + i));
+		good &= started_with[0] == 1 && started_with[1] == (uint64_t)(1000 + i);
+		good &= hsm(0, 1, (long)hart1_start, 0).error == -6;
+		command = STOP;
+		good &= status_becomes(1);
+	}
+	check("hart 1 starts and stops 50 times", good);
+	command = RUN;
+	hsm(0, 1, (long)hart1_start, 7);
+	check("... and once more, to stay", status_becomes(0));
+}
+
+/* Both sleep in wfi until the other's IPI comes: a lost one would hang. */
+static void ping_pong(void)
+{
+	uint64_t end = csr_read(time) + 30 * TIMEBASE;
+	unsigned int i;
+
+	pings = 0;
+	command = PING;
+	csr_write(sie, SIE_SOFT | SIE_TIMER);
+	sbi_call(SBI_EXT_TIME, 0, (long)end, 0, 0);
+	for (i = 0; i < ROUNDS && csr_read(time) < end; i++) {
+		sbi_call(SBI_EXT_IPI, 0, 2, 0, 0);
+		while (!(csr_read(sip) & SIP_SOFT) && csr_read(time) < end)
+			__asm__ volatile("wfi");
+		__asm__ volatile("csrc sip, %0" : : "r"(SIP_SOFT));
+	}
+	check("2000 IPIs there and back, both harts asleep between", pings == ROUNDS);
+	command = RUN;
+	sbi_call(SBI_EXT_IPI, 0, 2, 0, 0);
+	csr_write(sie, 0);
+}
+
+/* After the call returns, hart 1 must not see the old page again. */
+static void remote_fences(void)
+{
+	int good = 1;
+
+	command = READ;
+	wait_until(&answer, 100);
+	for (int i = 0; i < ROUNDS; i++) {
+		uint64_t want = 100 + (i & 1);
+
+		map_window(i & 1);
+		__asm__ volatile("fence rw, rw" : : : "memory");
+		sbi_call(SBI_EXT_RFENCE, 1, 2, 0, (long)WINDOW);
+		/* Two answers: the first may have been read before the fence. */
+		answer = 0;
+		while (!answer)
+			;
+		answer = 0;
+		while (!answer)
+			;
+		good &= answer == want;
+	}
+	check("2000 remote fences take effect", good);
+	command = RUN;
+}
+
+static void sleep(void)
+{
+	uint64_t worst = 0;
+
+	csr_write(sie, SIE_TIMER);
+	for (int i = 0; i < 20; i++) {
+		uint64_t due = csr_read(time) + TIMEBASE / 200;
+		uint64_t now;
+
+		sbi_call(SBI_EXT_TIME, 0, (long)due, 0, 0);
+		while ((now = csr_read(time)) < due)
+			__asm__ volatile("wfi");
+		if (now - due > worst)
+			worst = now - due;
+	}
+	csr_write(sie, 0);
+	guest_print("# a 5 ms sleep was at most ");
+	guest_print_number(worst / (TIMEBASE / 1000000));
+	guest_print(" us late\n");
+	check("wfi wakes on the timer, never early", worst < TIMEBASE);
+}
+
+int main(long hart, void *fdt)
+{
+	(void)hart;
+	(void)fdt;
+	setup_tables();
+	check("there is a second hart", hsm(2, 1, 0, 0).error == 0);
+	if (!failures) {
+		start_and_stop();
+		ping_pong();
+		remote_fences();
+		sleep();
+	}
+	guest_print("1..");
+	guest_print_number(number);
+	guest_print("\n");
+	return failures;
+}
