@@ -95,7 +95,7 @@ class Console(pexpect.spawn):
                          dimensions=(40, 132))
         self.logfile_read = sys.stdout
 
-    def command(self, text, prompt="guest# "):
+    def ask(self, text, prompt="guest# "):
         """Type a command; what it printed, without the echoed line and the prompt."""
         self.sendline(text)
         self.expect_exact(prompt)

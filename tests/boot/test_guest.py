@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Linux guests under duvisor, at their console: the whole path, end to end."""
+
+import gzip
+import subprocess
+import time
+
+import pytest
+from conftest import BUILD, host, run, scaled
+
+SBI = ["TIME", "IPI", "RFENCE", "SRST", "DBCN", "HSM"]
+
+
+def test_boots_to_a_shell_and_powers_off(console):
+    guest = console()
+    guest.expect_exact("guest# ")
+    log = guest.ask("dmesg")
+    assert "SBI specification v2.0 detected" in log
+    for extension in SBI:
+        assert f"SBI {extension} extension detected" in log
+    assert "Machine model: duvisor" in log
+    assert guest.ask("nproc") == "1"
+    assert guest.ask("id -u") == "0"
+    guest.sendline("exit")
+    assert guest.finish() == 0
+
+
+def test_memory_command_line_and_arguments_go_through(console):
+    guest = console("--memory", "96M", "--append", "quiet word=spoken", "--", "--loglevel", "error")
+    guest.expect_exact("guest# ")
+    assert 80_000 < int(guest.ask("awk '/MemTotal/ { print $2 }' /proc/meminfo")) < 98_304
+    assert guest.ask("cat /proc/cmdline") == "console=ttyS0 quiet word=spoken"
+    guest.sendline("poweroff -f")
+    assert guest.finish() == 0
+
+
+def test_interrupts_of_timer_and_serial_port_arrive(console):
+    guest = console()
+    guest.expect_exact("guest# ")
+
+    def interrupts(name):
+        return int(guest.ask(f"awk '/{name}$/ {{ print $2 }}' /proc/interrupts"))
+    before = interrupts("riscv-timer"), interrupts("ttyS0")
+    assert guest.ask("sleep 0.5; echo slept") == "slept"
+    after = interrupts("riscv-timer"), interrupts("ttyS0")
+    assert after[0] > before[0] and after[1] > before[1]
+
+
+def test_ctrl_a_is_duvisors_and_twice_is_the_guests(console):
+    guest = console()
+    guest.expect_exact("guest# ")
+    guest.sendline("stty raw -echo; head -c 3 | od -An -tx1; stty sane")
+    guest.expect("guest# |\n")
+    guest.send("1\x01\x012")
+    guest.expect_exact("31 01 32")
+    guest.expect_exact("guest# ")
+    guest.send("\x01x")
+    assert guest.finish() == 0
+
+
+def test_ctrl_c_is_the_guests(console):
+    guest = console()
+    guest.expect_exact("guest# ")
+    guest.sendline("echo sta''rted; sleep 1000")
+    guest.expect_exact("started")
+    time.sleep(scaled(0.5))  # until the shell has started it
+    guest.sendcontrol("c")
+    guest.expect_exact("guest# ")
+    assert guest.ask("echo alive") == "alive"
+
+
+def test_reboot_boots_again_in_the_same_process(console):
+    guest = console()
+    guest.expect_exact("guest# ")
+    guest.sendline("reboot -f")
+    guest.expect_exact("Linux version")
+    guest.expect_exact("guest# ")
+    guest.sendline("exit")
+    assert guest.finish() == 0
+
+
+def test_no_reboot_ends_instead(console):
+    guest = console("--", "--no-reboot")
+    guest.expect_exact("guest# ")
+    guest.sendline("reboot -f")
+    assert guest.finish() == 0
+
+
+def test_command_without_a_terminal_gives_output_and_status():
+    done = run("--append", "quiet -- echo said by the guest")
+    assert done.returncode == 0, done.stderr
+    assert "said by the guest" in done.stdout
+
+
+def test_failure_in_the_guest_is_the_exit_status():
+    assert run("--append", "quiet -- false").returncode == 1
+
+
+def test_shell_reads_a_pipe_to_its_end():
+    done = run("--append", "quiet", stdin=None, input="echo $((6 * 7))\n")
+    assert done.returncode == 0, done.stderr
+    assert "\n42\n" in done.stdout.replace("\r", "")
+
+
+def test_gzip_kernel(tmp_path):
+    image = tmp_path / "Image.gz"
+    image.write_bytes(gzip.compress((BUILD / "linux/arch/riscv/boot/Image").read_bytes(), 1))
+    done = run("--kernel", image, "--append", "quiet -- echo came up")
+    assert done.returncode == 0, done.stderr
+    assert "came up" in done.stdout
+
+
+def test_own_initrd(tmp_path):
+    place = tmp_path / "root"
+    place.mkdir()
+    program = tmp_path / "init.c"
+    program.write_text('#include <stdio.h>\n#include <sys/reboot.h>\n'
+                       'int main(void) { puts("own init"); fflush(stdout);\n'
+                       'return reboot(RB_POWER_OFF); }\n')
+    subprocess.run([BUILD / "musl/bin/duvisor-cc", "-o", place / "init", program], check=True)
+    with open(tmp_path / "initrd", "wb") as archive:
+        subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=place, check=True,
+                       input=b"init\n", stdout=archive)
+    done = run("--initrd", tmp_path / "initrd", "--append", "quiet")
+    assert done.returncode == 0, done.stderr
+    assert "own init" in done.stdout
+
+
+WRONG = {
+    "unknown option": (["--frobnicate"], 2, "--frobnicate"),
+    "memory too small": (["--mem", "1M"], 2, "1M"),
+    "memory is no size": (["--mem", "lots"], 2, "lots"),
+    "initrd does not fit": (["--mem", "11M", "--initrd", "/guest/Image"], 2, "fit"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_duvisor_arguments(case):
+    args, status, text = WRONG[case]
+    done = run("--", *args)
+    assert done.returncode == status
+    assert text in done.stdout
+    assert len(done.stdout.strip().splitlines()) == 1
+
+
+# What is wrong on the host: {case: (what to do there first, status, what duvisor says)}.
+BROKEN = {
+    "no device": ("rmmod duvisor;", 6, "/dev/duvisor"),
+    "no permission": ("chmod 600 /dev/duvisor; chmod 711 /root; setpriv() { "
+                      "su -s /bin/sh nobody -c \"$*\"; };", 6, "/dev/duvisor"),
+    "kernel is missing": ("set -- --kernel /no/Image;", 2, "/no/Image"),
+    "kernel is cut": ("head -c 1000 /guest/Image >/tmp/cut; set -- --kernel /tmp/cut;", 2,
+                      "/tmp/cut"),
+    "kernel is empty": ("set -- --kernel /dev/null;", 2, "/dev/null"),
+    "kernel is noise": ("head -c 9000 /dev/urandom >/tmp/noise; set -- --kernel /tmp/noise;", 2,
+                        "/tmp/noise"),
+    "initrd is missing": ("set -- --kernel /guest/Image --initrd /no/initrd;", 2, "/no/initrd"),
+    "more memory than the host has": ("set -- --kernel /guest/Image --mem 900G --prealloc;", 6,
+                                      "memory"),
+}
+CLEAN = "ps | grep -v grep | grep -w duvisor\\ run; true"
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_broken_host_or_files(case):
+    before, status, text = BROKEN[case]
+    user = "setpriv " if case == "no permission" else ""
+    script = (f"set -- --kernel /guest/Image; {before} {user}duvisor run \"$@\" 2>&1; "
+              f"echo status $?; {CLEAN}")
+    if user:
+        script = script.replace('"$@"', "--kernel /guest/Image")
+    done = host(f"mkdir -p /etc; echo 'nobody:x:65534:65534::/:/bin/sh' >>/etc/passwd; {script}")
+    lines = done.stdout.strip().splitlines()
+    assert lines[-1] == f"status {status}", done.stdout
+    assert len(lines) == 2 and text in lines[0]
+
+
+def test_processor_without_xdv():
+    done = host("duvisor run --kernel /guest/Image; echo status $?", "--host-cpu", "rv64")
+    lines = done.stdout.strip().splitlines()
+    assert lines[-1] == "status 6", done.stdout
+    assert len(lines) == 2
