@@ -146,7 +146,7 @@ static ssize_t read_property(int dir, const char *name, void *buf, size_t size)
 /* A big-endian cell, or 0 if there is none. */
 static uint32_t read_cell(int dir, const char *name)
 {
-	uint8_t c[4];
+	uint8_t c[4] = {0};
 
 	if (read_property(dir, name, c, sizeof(c)) != sizeof(c))
 		return 0;
