@@ -4,6 +4,8 @@
  * (docs/isa.md, section 8). The host's values are put back as they were, so
  * KVM, the only other user of them, cannot tell that a member was here.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/bitfield.h>
 #include <linux/ctype.h>
 #include <linux/gfp.h>

@@ -105,6 +105,16 @@ static void leave(struct dv_member *member)
 	release_member(member);
 }
 
+/* A thread that has used KVM has lost the hart (EN-5); unloading is what notices. */
+static bool is_alive(struct dv_member *member)
+{
+	local_irq_disable();
+	dv_hart_unload(member);
+	dv_hart_load(member);
+	local_irq_enable();
+	return !READ_ONCE(member->revoked);
+}
+
 /*
  * Enter the member in the VM's books, or -EBUSY. The index of a thread that has
  * begun to exit is free: it runs no user code, though it may still be there for
@@ -142,7 +152,7 @@ int dv_member_attach(struct dv_vm *vm, unsigned int index)
 		return -EINVAL;
 	if (current->mm != vm->mm)
 		return -EPERM;
-	if (member && !READ_ONCE(member->revoked))
+	if (member && is_alive(member))
 		return -EBUSY;
 	if (member)
 		leave(member);

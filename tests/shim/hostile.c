@@ -513,7 +513,7 @@ static void return_to_nowhere(void *pc)
 	__asm__ volatile(".4byte %0" : : "i"(DV_INSN_HURET));
 }
 
-static void leave_well(void)
+__attribute__((aligned(4))) static void leave_well(void)
 {
 	_exit(0);
 }

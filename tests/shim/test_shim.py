@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The control plane's tests, in one boot of the emulated host for each kernel.
+
+Each TEST() of the C programs here is a case; so is the kernel's log, which must not
+complain after all this, and the module's refusal of a processor without Xdv.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+from conftest import BUILD, host
+
+HERE = Path(__file__).parent
+PROGRAMS = ["hello_guest", "ioctl", "switching", "kvm", "hostile", "lifetime"]
+CASES = [(program, name)
+         for program in PROGRAMS
+         for name in re.findall(r"^TEST\((\w+)\)", (HERE / f"{program}.c").read_text(), re.M)]
+KERNELS = {"built": [], "debian": ["--host-kernel", "debian"]}
+COMPLAINTS = re.compile(
+    r"BUG|WARNING|Oops|Unable to handle|unexpected|spurious|stall|lockup|Call Trace|leak",
+    re.IGNORECASE)
+
+
+def sections(text):
+    """{heading: lines} of run-all's output."""
+    found = {}
+    for line in text.splitlines():
+        if line.startswith("== "):
+            lines = found.setdefault(line[3:], [])
+        elif found:
+            lines.append(line)
+    return found
+
+
+@pytest.fixture(scope="session", params=KERNELS)
+def results(request):
+    done = host(f"/share/run-all {' '.join(PROGRAMS)}", *KERNELS[request.param],
+                "--share", BUILD / "tests" / "shim", timeout=900)
+    found = sections(done.stdout)
+    assert "log" in found, done.stdout[-2000:] + done.stderr[-2000:]
+    return found
+
+
+def verdict(lines, name):
+    """A case's TAP line, and the remarks before it."""
+    remarks = []
+    for line in lines:
+        match = re.match(r"(ok|not ok) \d+ - (\w+)( # SKIP)?", line)
+        if not match:
+            remarks.append(line)
+        elif match[2] == name:
+            return match[1], bool(match[3]), "\n".join(remarks)
+        else:
+            remarks = []
+    return "no result", False, "\n".join(remarks)
+
+
+@pytest.mark.parametrize("program,name", CASES, ids=lambda text: text)
+def test_case(results, program, name):
+    result, skipped, remarks = verdict(results.get(program, []), name)
+    if skipped:
+        pytest.skip(remarks)
+    assert result == "ok", remarks
+
+
+def test_every_result_has_a_case(results):
+    """A plan of another length, or a case that this file does not see, is a failure."""
+    for program in PROGRAMS:
+        lines = results[program]
+        expected = [name for owner, name in CASES if owner == program]
+        assert f"1..{len(expected)}" in lines
+        names = [line.split(" - ")[1].split(" #")[0] for line in lines
+                 if re.match(r"(not )?ok \d", line)]
+        assert names == expected
+
+
+def test_kernel_does_not_complain(results):
+    assert [line for line in results["log"] if COMPLAINTS.search(line)] == []
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_no_xdv_no_module(kernel):
+    done = host("insmod /lib/duvisor.ko; echo status $?; ls /dev/duvisor; dmesg | grep duvisor:",
+                *KERNELS[kernel], "--host-cpu", "rv64", "--host-append", "duvisor.noshim")
+    lines = done.stdout.splitlines()
+    assert "status 19" in lines  # ENODEV
+    assert "/dev/duvisor" not in lines
+    said = [line for line in lines if "duvisor:" in line and "taint" not in line]
+    assert len(said) == 1
+    assert "has not the extensions Xdv, H and Sstc" in said[0]
+
+
+def test_no_sstc_no_module():
+    done = host("insmod /lib/duvisor.ko; echo status $?",
+                "--host-cpu", "rv64,sstc=off", "--host-append", "duvisor.noshim")
+    assert "status 19" in done.stdout.splitlines()
