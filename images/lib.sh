@@ -70,7 +70,8 @@ unpack() { # FILE DIR: a tarball or a .deb, whole or not at all
 	mkdir -p "$tmp"
 	say "unpacking ${1##*/}"
 	case $1 in
-	*.deb) dpkg-deb -x "$1" "$tmp" ;;
+	*.deb) ar p "$1" "$(ar t "$1" | grep '^data\.tar')" >"$tmp.tar" &&
+		tar -xf "$tmp.tar" -C "$tmp" && rm "$tmp.tar" ;;
 	*) tar -xf "$1" -C "$tmp" --strip-components=1 ;;
 	esac
 	rm -rf "$2"

@@ -61,6 +61,7 @@ class Tap:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: left out by scripts/test --quick")
     if os.environ.get("DUVISOR_TAP"):
         config.pluginmanager.unregister(name="terminalreporter")
         config.pluginmanager.register(Tap(os.fdopen(os.dup(1), "w")), "tap")

@@ -9,7 +9,7 @@ from conftest import BUILD, host
 KERNELS = {"built": [], "debian": ["--host-kernel", "debian"]}
 
 
-@pytest.fixture(params=KERNELS, name="kernel")
+@pytest.fixture(params=["built", pytest.param("debian", marks=pytest.mark.slow)], name="kernel")
 def _kernel(request):
     return KERNELS[request.param]
 
@@ -88,6 +88,7 @@ int main(void)
 """
 
 
+@pytest.mark.slow
 def test_icount_counts_instructions(tmp_path):
     (tmp_path / "loop.c").write_text(LOOP)
     subprocess.run([BUILD / "musl/bin/duvisor-cc", "-O2", "-o", tmp_path / "loop",

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The scripts that need no machine: fetch, deps and test's own counting."""
+
+import os
+import subprocess
+
+import pytest
+from conftest import ROOT
+
+
+def script(name, *args, **env):
+    return subprocess.run([ROOT / "scripts" / name, *args], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, check=False,
+                          env={**os.environ, **{key: str(value) for key, value in env.items()}})
+
+
+@pytest.fixture(name="sources")
+def _sources(tmp_path):
+    for name in ("qemu_10.0.2+ds.orig.tar.xz", "qemu-10.0.13.tar.xz", "qemu-10.1.0.tar.xz",
+                 "qemu-10.0.13.tar.xz.sig", "linux-6.12.9.tar.xz", "linux-6.12.107.tar.xz",
+                 "linux-6.13.1.tar.xz"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize("name, newest", [("qemu", "qemu-10.0.13.tar.xz"),
+                                          ("linux", "linux-6.12.107.tar.xz")])
+def test_fetch_takes_the_newest_version_that_fits(sources, name, newest):
+    done = script("fetch", "--path", name, DUVISOR_SOURCES=sources)
+    assert done.stdout == f"{sources / newest}\n"
+    assert script("fetch", name, DUVISOR_SOURCES=sources).returncode == 0
+
+
+def test_fetch_says_what_a_folder_lacks(sources):
+    done = script("fetch", DUVISOR_SOURCES=sources)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "musl" in done.stderr and "qemu" not in done.stderr
+
+
+def test_fetch_refuses_what_it_does_not_know():
+    done = script("fetch", "no-such-thing")
+    assert done.returncode == 1
+    assert "no such source: no-such-thing" in done.stderr
+
+
+def test_deps_are_all_here():
+    done = script("deps", "--check")
+    assert done.returncode == 0, done.stderr
+
+
+MESON = """
+project('t')
+sh = find_program('sh')
+test('tap', sh, args: ['-c', 'printf "1..4\\nok 1\\nnot ok 2 - bad\\nok 3 # SKIP no\\nok 4\\n"'],
+  protocol: 'tap', suite: 'unit')
+test('dies', sh, args: ['-c', 'echo 1..2; echo ok 1; kill -9 $$'], protocol: 'tap', suite: 'unit')
+test('plain', sh, args: ['-c', 'true'], suite: ['boot', 'slow'])
+test('plain-bad', sh, args: ['-c', 'echo why; false'], suite: 'shim')
+test('plain-skip', sh, args: ['-c', 'exit 77'], suite: 'shim')
+test('long', sh, args: ['-c', 'echo 1..2; echo ok 1; sleep 60'], protocol: 'tap', timeout: 1,
+  suite: 'isa')
+"""
+
+
+@pytest.fixture(scope="module", name="project")
+def _project(tmp_path_factory):
+    place = tmp_path_factory.mktemp("project")
+    (place / "meson.build").write_text(MESON)
+    subprocess.run(["meson", "setup", place / "build", place], check=True, capture_output=True)
+    return place / "build"
+
+
+@pytest.mark.parametrize("args, status, line", [
+    # tap 2+1 and a skip, dies 1+1, plain 1, plain-bad 1, plain-skip, long 1+1
+    ([], 1, "5 passed, 4 failed, 2 skipped"),
+    (["--quick"], 1, "4 passed, 4 failed, 2 skipped"),
+    (["--suite", "boot"], 0, "1 passed, 0 failed"),
+    (["--suite", "unit"], 1, "3 passed, 2 failed, 1 skipped"),
+    (["--suite", "boot", "--quick"], 125, None),
+])
+def test_test_counts_cases(project, args, status, line):
+    done = script("test", "--no-build", *args, DUVISOR_BUILD=project)
+    assert done.returncode == status, done.stdout
+    if line:
+        assert done.stdout.splitlines()[-1] == line, done.stdout
+
+
+def test_test_says_why_something_failed(project):
+    done = script("test", "--no-build", DUVISOR_BUILD=project)
+    assert "not ok 2 - bad" in done.stdout
+    assert "why" in done.stdout.splitlines()
