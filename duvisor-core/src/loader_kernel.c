@@ -218,8 +218,7 @@ static int start_zboot(struct loader_file *file, const uint8_t *start)
 	struct zboot_header header;
 
 	memcpy(&header, start, sizeof(header));
-	header.packing[sizeof(header.packing) - 1] = '\0';
-	if (strcmp(header.packing, "gzip") != 0)
+	if (strncmp(header.packing, "gzip", sizeof(header.packing)) != 0)
 		return loader_file_error(file,
 					 "is packed with '%.16s', of which only gzip is known: "
 					 "unpack it first",

@@ -321,7 +321,7 @@ static void input_ready(void *opaque, int fd, short revents)
 
 static void start_reading(struct terminal *term)
 {
-	if (term->reading || term->in < 0 || !console_feed_space(term->vm->console))
+	if (term->reading || term->in < 0)
 		return;
 	term->reading = !io_add(&term->vm->io, term->in, POLLIN, input_ready, term);
 }

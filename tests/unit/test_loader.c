@@ -322,6 +322,26 @@ static void test_image_that_does_not_fit(void **state)
 	}
 }
 
+/* The last bytes below the device tree are too few for the header, or just enough. */
+static void test_image_at_the_end_of_memory(void **state)
+{
+	(void)state;
+	make_image();
+	write_file(kernel_path, &image, sizeof(image));
+	assert_loads();
+	image.image_size = 0;
+	image.text_offset = board.vm.boot.dtb - MEMORY_BASE - sizeof(image);
+	write_file(kernel_path, &image, sizeof(image));
+	assert_loads();
+	assert_image_at(board.vm.boot.dtb - sizeof(image));
+	image.text_offset++;
+	write_file(kernel_path, &image, sizeof(image));
+	assert_refused("does not fit");
+	image.text_offset = board.vm.boot.dtb - MEMORY_BASE - 32;
+	write_file(kernel_path, &image, sizeof(image));
+	assert_refused("does not fit");
+}
+
 /* The same lies where the length of the file says nothing. */
 static void test_gzip_that_does_not_fit(void **state)
 {
@@ -533,7 +553,7 @@ static void test_elf_damaged(void **state)
 	write_elf();
 	assert_refused("truncated or damaged");
 	make_elf();
-	elf.segment[2].p_filesz = 4097;
+	elf.segment[1].p_memsz = elf.segment[1].p_filesz - 1;
 	write_elf();
 	assert_refused("truncated or damaged");
 	make_elf();
@@ -624,6 +644,14 @@ static void test_initrd_that_does_not_fit(void **state)
 	assert_int_equal(truncate(initrd_path, (off_t)FAKE_RAM), 0);
 	assert_refused("initrd");
 	assert_non_null(strstr(said, "does not fit into 8 MiB of memory: use a larger --mem"));
+	/* One byte more than the device tree leaves; exactly so much. */
+	board.config.initrd = NULL;
+	assert_loads();
+	board.config.initrd = initrd_path;
+	assert_int_equal(truncate(initrd_path, (off_t)(board.vm.boot.dtb - MEMORY_BASE + 1)), 0);
+	assert_refused("initrd");
+	assert_int_equal(truncate(initrd_path, (off_t)(board.vm.boot.dtb - MEMORY_BASE)), 0);
+	assert_refused("kernel");
 	/* It fits, but not together with the kernel. */
 	assert_int_equal(truncate(initrd_path, (off_t)(FAKE_RAM - 2 * MIB)), 0);
 	assert_refused("kernel");
@@ -723,6 +751,7 @@ int main(void)
 		TEST(test_gzip_bomb),
 		TEST(test_zboot),
 		TEST(test_image_that_does_not_fit),
+		TEST(test_image_at_the_end_of_memory),
 		TEST(test_gzip_that_does_not_fit),
 		TEST(test_truncated_image),
 		TEST(test_image_longer_than_memory),
