@@ -93,6 +93,6 @@ TEST(guest_timer_interrupts_the_guest_without_an_exit)
 	CHECK_EQ(guest_run(guest), DV_CAUSE_VS_ECALL);
 	CHECK_EQ(guest->frame.gpr[A0], 1UL << 63 | 5);
 	CHECK(guest->frame.gpr[A1] > 0);
-	CHECK_EQ(guest->entries, 1 + guest->host_interrupts + guest->host_faults +
-					 guest->doorbells);
+	CHECK_EQ(guest->entries,
+		 1 + guest->host_interrupts + guest->host_faults + guest->doorbells);
 }

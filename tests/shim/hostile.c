@@ -24,7 +24,8 @@ static bool died_of(int status, int signal)
 
 static void *new_page(int protection)
 {
-	uint64_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t *page =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	CHECK(page != MAP_FAILED);
 	page[0] = SECRET;
@@ -65,8 +66,9 @@ static void do_attack(void *arg)
 		guest->root[MAP_BASE / GIB] = PTE(page, PTE_V);
 		break;
 	case ROOT:
-		CSR_WRITE(CSR_HUGATP, (uint64_t)HUGATP_MODE_SV39X4 << HUGATP_MODE_SHIFT |
-					      (page >> 12 & HUGATP_VPN_MASK));
+		CSR_WRITE(CSR_HUGATP,
+			  (uint64_t)HUGATP_MODE_SV39X4 << HUGATP_MODE_SHIFT |
+				  (page >> 12 & HUGATP_VPN_MASK));
 		break;
 	default: /* the guest's own table lies there */
 		guest_map(guest, 1, PTE(page, PTE_ALL));
@@ -80,8 +82,8 @@ static void do_attack(void *arg)
 		CHECK_EQ(dv_hlv(&guest->frame, guest->frame.gpr[A2]), 1);
 		guest->frame.gpr[A3] = guest->frame.gpr[A1];
 	} else {
-		CHECK_EQ(guest_run(guest), attack->access == FETCH ? DV_CAUSE_ILLEGAL_INST :
-								     DV_CAUSE_VS_ECALL);
+		CHECK_EQ(guest_run(guest),
+			 attack->access == FETCH ? DV_CAUSE_ILLEGAL_INST : DV_CAUSE_VS_ECALL);
 	}
 	if (attack->access != FETCH)
 		CHECK_EQ(guest->frame.gpr[A3], SECRET);
@@ -96,11 +98,11 @@ static void plain_load(void *hva)
 static const uintptr_t forged[] = {
 	0x0,
 	0x1000,
-	0x10000000, /* the UART, physically */
-	0x80000000, /* the firmware, physically */
-	0x80200000, /* the kernel, physically */
-	0x4000000000, /* the first address that no Sv39 process has */
-	0x800000000000, /* no Sv48 one */
+	0x10000000,         /* the UART, physically */
+	0x80000000,         /* the firmware, physically */
+	0x80200000,         /* the kernel, physically */
+	0x4000000000,       /* the first address that no Sv39 process has */
+	0x800000000000,     /* no Sv48 one */
 	0xff60000000000000, /* the kernel's map of all memory */
 	0xffffffd600000000, /* the same under Sv39 */
 	0xffffffff80000000, /* the kernel's text */
@@ -184,10 +186,14 @@ TEST(page_protection_holds)
 		enum access access;
 		int signal;
 	} cases[] = {
-		{PROT_READ | PROT_WRITE, LOAD, 0}, {PROT_READ | PROT_WRITE, STORE, 0},
-		{PROT_READ, LOAD, 0},		   {PROT_READ, STORE, SIGSEGV},
-		{PROT_NONE, LOAD, SIGSEGV},	   {PROT_NONE, STORE, SIGSEGV},
-		{PROT_NONE, FETCH, SIGSEGV},	   {PROT_NONE, HLV, SIGSEGV},
+		{PROT_READ | PROT_WRITE, LOAD, 0},
+		{PROT_READ | PROT_WRITE, STORE, 0},
+		{PROT_READ, LOAD, 0},
+		{PROT_READ, STORE, SIGSEGV},
+		{PROT_NONE, LOAD, SIGSEGV},
+		{PROT_NONE, STORE, SIGSEGV},
+		{PROT_NONE, FETCH, SIGSEGV},
+		{PROT_NONE, HLV, SIGSEGV},
 		{PROT_READ, HLV, 0},
 	};
 
@@ -397,7 +403,8 @@ TEST(registers_full_of_ones_harm_nobody)
 		CHECK_EQ(in_child(compute_alone, NULL), 0);
 		/* The control: they were all there, enabled and pending. */
 		CHECK_EQ(CSR_READ(CSR_HUVSIE) & 0x222, 0x222);
-		CHECK_EQ(CSR_READ(CSR_HUVIP) & (HUVIP_VSSIP | HUVIP_VSEIP), HUVIP_VSSIP | HUVIP_VSEIP);
+		CHECK_EQ(CSR_READ(CSR_HUVIP) & (HUVIP_VSSIP | HUVIP_VSEIP),
+			 HUVIP_VSSIP | HUVIP_VSEIP);
 	}
 }
 
@@ -460,14 +467,14 @@ TEST(guest_reaches_no_instruction_of_the_host)
 {
 	static const uint32_t forbidden[] = {
 		DV_INSN_HURET, 0x8e000073, /* hupost */
-		0xcc000073, /* hufence.v */
-		0xce000073, /* hufence.g */
-		0x22000073, /* hfence.vvma */
-		0x62000073, /* hfence.gvma */
-		0x6c054573, /* hlv.d */
-		0x30200073, /* mret */
-		0x6c051073, /* csrw hdvctl */
-		0x68051073, /* csrw hgatp */
+		0xcc000073,                /* hufence.v */
+		0xce000073,                /* hufence.g */
+		0x22000073,                /* hfence.vvma */
+		0x62000073,                /* hfence.gvma */
+		0x6c054573,                /* hlv.d */
+		0x30200073,                /* mret */
+		0x6c051073,                /* csrw hdvctl */
+		0x68051073,                /* csrw hgatp */
 	};
 	struct guest *guest = guest_new(guest_probe);
 
@@ -490,9 +497,9 @@ TEST(guest_cannot_widen_what_its_host_may_count)
 		skip("the host lets processes read cycle");
 	CHECK_EQ(probe(guest, 0x10655073), DV_CAUSE_VS_ECALL); /* csrwi scounteren, 10 */
 	CHECK_EQ(probe(guest, 0x10602573), DV_CAUSE_VS_ECALL); /* csrr a0, scounteren */
-	CHECK(guest->frame.gpr[A0] != 0); /* it has one ... */
+	CHECK(guest->frame.gpr[A0] != 0);                      /* it has one ... */
 	CHECK_EQ(probe(guest, 0x1067f073), DV_CAUSE_VS_ECALL); /* csrci scounteren, 15 */
-	CHECK(!insn_is_illegal(0xc0102573)); /* ... that is not ours: rdtime */
+	CHECK(!insn_is_illegal(0xc0102573));                   /* ... that is not ours: rdtime */
 	CHECK(insn_is_illegal(0xc0002573));
 }
 

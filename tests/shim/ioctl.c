@@ -45,16 +45,21 @@ TEST(info_tells_version_and_limits)
 	CHECK_EQ(info.version, DUVISOR_ABI_VERSION);
 	CHECK_EQ(info.max_vcpus, 64);
 	CHECK(info.features & DUVISOR_FEATURE_STIMECMP);
-	CHECK(!(info.features & ~(DUVISOR_FEATURE_STIMECMP | DUVISOR_FEATURE_ZICBOZ |
-				  DUVISOR_FEATURE_ZICBOM)));
+	CHECK(!(info.features &
+		~(DUVISOR_FEATURE_STIMECMP | DUVISOR_FEATURE_ZICBOZ | DUVISOR_FEATURE_ZICBOM)));
 	for (size_t i = 0; i < sizeof(info.reserved) / sizeof(info.reserved[0]); i++)
 		CHECK_EQ(info.reserved[i], 0);
 }
 
 TEST(bad_pointers_are_refused)
 {
-	static const uintptr_t bad[] = {0, 1, 0x80200000, UINTPTR_MAX - 4096, UINTPTR_MAX,
-					0xffffffff80000000, 0xff60000000000000};
+	static const uintptr_t bad[] = {0,
+					1,
+					0x80200000,
+					UINTPTR_MAX - 4096,
+					UINTPTR_MAX,
+					0xffffffff80000000,
+					0xff60000000000000};
 	int fd = vm_open();
 	char *page = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -241,7 +246,8 @@ TEST(random_arguments_do_no_harm)
 	uint32_t words[64];
 
 	for (int i = 0; i < 100000; i++) {
-		unsigned long request = (unsigned long)rand_r(&seed) << 16 ^ (unsigned long)rand_r(&seed);
+		unsigned long request =
+			(unsigned long)rand_r(&seed) << 16 ^ (unsigned long)rand_r(&seed);
 
 		for (size_t w = 0; w < 2; w++)
 			words[w] = (uint32_t)rand_r(&seed) >> (rand_r(&seed) & 31);

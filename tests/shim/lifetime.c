@@ -177,8 +177,10 @@ static int receive_fd(int socket)
 {
 	char byte, space[CMSG_SPACE(sizeof(int))];
 	struct iovec io = {&byte, 1};
-	struct msghdr message = {
-		.msg_iov = &io, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof(space)};
+	struct msghdr message = {.msg_iov = &io,
+				 .msg_iovlen = 1,
+				 .msg_control = space,
+				 .msg_controllen = sizeof(space)};
 	int fd;
 
 	CHECK_EQ(recvmsg(socket, &message, 0), 1);
@@ -190,8 +192,10 @@ static void send_fd(int socket, int fd)
 {
 	char byte = 0, space[CMSG_SPACE(sizeof(int))] = {0};
 	struct iovec io = {&byte, 1};
-	struct msghdr message = {
-		.msg_iov = &io, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof(space)};
+	struct msghdr message = {.msg_iov = &io,
+				 .msg_iovlen = 1,
+				 .msg_control = space,
+				 .msg_controllen = sizeof(space)};
 	struct cmsghdr *control = CMSG_FIRSTHDR(&message);
 
 	control->cmsg_level = SOL_SOCKET;
@@ -610,8 +614,8 @@ static void read_slab(struct slab *slab)
 	CHECK(f);
 	slab->count = 0;
 	while (fgets(line, sizeof(line), f) && slab->count < CACHES)
-		if (sscanf(line, "%63s %ld", slab->name[slab->count],
-			   &slab->active[slab->count]) == 2)
+		if (sscanf(line, "%63s %ld", slab->name[slab->count], &slab->active[slab->count]) ==
+		    2)
 			slab->count++;
 	fclose(f);
 	CHECK(slab->count > 10);
@@ -640,8 +644,8 @@ static long slab_growth(const struct slab *before, const struct slab *after)
 /* What processes and the kernel hold; MemFree also moves with the CPUs' own lists of free pages. */
 static long used_kib(void)
 {
-	static const char *const kinds[] = {"AnonPages", "Shmem", "Slab", "KernelStack", "PageTables",
-					    "SecPageTables", "Percpu"};
+	static const char *const kinds[] = {"AnonPages",  "Shmem",         "Slab",  "KernelStack",
+					    "PageTables", "SecPageTables", "Percpu"};
 	char line[128], name[32];
 	long kib, total = 0;
 	FILE *f = fopen("/proc/meminfo", "r");
@@ -649,7 +653,8 @@ static long used_kib(void)
 	CHECK(f);
 	while (fgets(line, sizeof(line), f))
 		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-			if (sscanf(line, "%31[^:]: %ld", name, &kib) == 2 && !strcmp(name, kinds[i]))
+			if (sscanf(line, "%31[^:]: %ld", name, &kib) == 2 &&
+			    !strcmp(name, kinds[i]))
 				total += kib;
 	fclose(f);
 	return total;

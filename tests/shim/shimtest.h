@@ -52,7 +52,7 @@ __attribute__((format(printf, 1, 2))) void note(const char *format, ...);
 #define CSR_READ(number)                                                                           \
 	({                                                                                         \
 		uint64_t value_;                                                                   \
-		__asm__ volatile("csrr %0, %1" : "=r"(value_) : "i"(number) : "memory");          \
+		__asm__ volatile("csrr %0, %1" : "=r"(value_) : "i"(number) : "memory");           \
 		value_;                                                                            \
 	})
 #define CSR_WRITE(number, value)                                                                   \
@@ -95,8 +95,8 @@ _Static_assert(offsetof(struct frame, host) == 256, "as enter.S has it");
 
 struct guest {
 	struct frame frame;
-	uint8_t *memory; /* aligned to 1 GiB */
-	uint64_t *root; /* 16 KiB, aligned */
+	uint8_t *memory;      /* aligned to 1 GiB */
+	uint64_t *root;       /* 16 KiB, aligned */
 	unsigned int entries; /* of dv_enter */
 	unsigned int host_interrupts;
 	unsigned int host_faults;
