@@ -243,8 +243,13 @@ void unexpected_trap(void)
 
 static void (*volatile hart_function[MAX_HARTS])(void);
 
+__attribute__((weak)) void at_reset(void)
+{
+}
+
 void boot_hart(void)
 {
+	at_reset();
 	fresh();
 	test_main();
 	finish();

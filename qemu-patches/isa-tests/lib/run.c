@@ -21,7 +21,6 @@ const char *const mode_name[MODES] = {"M", "HS", "U", "HU", "DV VS", "DV VU", "V
 
 static struct hart harts[MAX_HARTS];
 static u32 code_pages[MAX_HARTS][CODE_WORDS] __attribute__((aligned(4096)));
-extern bool have_xdv;
 
 static struct hart *this_hart(void)
 {

@@ -191,7 +191,7 @@ static void reset_xdv_csrs(void)
 	csr_write(CSR_HUVSENVCFG, 0);
 }
 
-bool have_xdv = true;
+const bool have_xdv __attribute__((weak)) = true;
 
 void fresh(void)
 {
