@@ -118,6 +118,9 @@ static int adapt_dtb(struct vm *vm, struct layout *layout, void *buf)
 	if (result < 0)
 		loader_file_error(layout->dtb, "is no device tree that can be used: %s",
 				  fdt_strerror(result));
+	else
+		log_info("device tree '%s': filled in memory, seeds%s%s", vm->config->dtb,
+			 vm->config->cmdline ? ", bootargs" : "", layout->initrd ? ", initrd" : "");
 	return result;
 }
 
