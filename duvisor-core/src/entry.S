@@ -9,73 +9,86 @@
 #include "asm_offsets.h"
 #include "duvisor/isa.h"
 
+/*
+ * The frame of hart_run: ra and s0 to s11, which its caller expects back; gp and tp, which C takes
+ * for constant; the vcpu.
+ */
 #define FRAME_SIZE 128
+#define FRAME_GP 104
+#define FRAME_TP 112
+#define FRAME_VCPU 120
 
 	/* Alignment must be exact as assembled: hutvec has no low bits. */
 	.option	norelax
 	.text
 
 /*
- * void hart_enter(struct vcpu *vcpu)
+ * void hart_run(struct vcpu *vcpu)
  *
- * Saves what C expects to survive a call (and gp and tp, which C takes for constant), then gives
- * the hart to the guest. hart_exit returns to the caller.
+ * Gives the hart to the guest, again and again, until C wants no more of it. Between the exits the
+ * frame stays: C is called with it as the top of the stack, so nothing of the caller is saved twice.
  */
-	.globl	hart_enter
-	.type	hart_enter, @function
-hart_enter:
+	.globl	hart_run
+	.type	hart_run, @function
+hart_run:
 	addi	sp, sp, -FRAME_SIZE
 	sd	ra, 0(sp)
-	sd	gp, 8(sp)
-	sd	tp, 16(sp)
-	sd	s0, 24(sp)
-	sd	s1, 32(sp)
-	sd	s2, 40(sp)
-	sd	s3, 48(sp)
-	sd	s4, 56(sp)
-	sd	s5, 64(sp)
-	sd	s6, 72(sp)
-	sd	s7, 80(sp)
-	sd	s8, 88(sp)
-	sd	s9, 96(sp)
-	sd	s10, 104(sp)
-	sd	s11, 112(sp)
+	sd	s0, 8(sp)
+	sd	s1, 16(sp)
+	sd	s2, 24(sp)
+	sd	s3, 32(sp)
+	sd	s4, 40(sp)
+	sd	s5, 48(sp)
+	sd	s6, 56(sp)
+	sd	s7, 64(sp)
+	sd	s8, 72(sp)
+	sd	s9, 80(sp)
+	sd	s10, 88(sp)
+	sd	s11, 96(sp)
+	sd	gp, FRAME_GP(sp)
+	sd	tp, FRAME_TP(sp)
+	sd	a0, FRAME_VCPU(sp)
 	sd	sp, VCPU_HOST_SP(a0)
-	csrw	CSR_HUSCRATCH, a0
 
-	ld	x1, VCPU_GPR(1)(a0)
-	ld	x2, VCPU_GPR(2)(a0)
-	ld	x3, VCPU_GPR(3)(a0)
-	ld	x4, VCPU_GPR(4)(a0)
-	ld	x5, VCPU_GPR(5)(a0)
-	ld	x6, VCPU_GPR(6)(a0)
-	ld	x7, VCPU_GPR(7)(a0)
-	ld	x8, VCPU_GPR(8)(a0)
-	ld	x9, VCPU_GPR(9)(a0)
-	ld	x11, VCPU_GPR(11)(a0)
-	ld	x12, VCPU_GPR(12)(a0)
-	ld	x13, VCPU_GPR(13)(a0)
-	ld	x14, VCPU_GPR(14)(a0)
-	ld	x15, VCPU_GPR(15)(a0)
-	ld	x16, VCPU_GPR(16)(a0)
-	ld	x17, VCPU_GPR(17)(a0)
-	ld	x18, VCPU_GPR(18)(a0)
-	ld	x19, VCPU_GPR(19)(a0)
-	ld	x20, VCPU_GPR(20)(a0)
-	ld	x21, VCPU_GPR(21)(a0)
-	ld	x22, VCPU_GPR(22)(a0)
-	ld	x23, VCPU_GPR(23)(a0)
-	ld	x24, VCPU_GPR(24)(a0)
-	ld	x25, VCPU_GPR(25)(a0)
-	ld	x26, VCPU_GPR(26)(a0)
-	ld	x27, VCPU_GPR(27)(a0)
-	ld	x28, VCPU_GPR(28)(a0)
-	ld	x29, VCPU_GPR(29)(a0)
-	ld	x30, VCPU_GPR(30)(a0)
-	ld	x31, VCPU_GPR(31)(a0)
-	ld	x10, VCPU_GPR(10)(a0)
+	/* a0 = vcpu: load everything and go. */
+.Lenter:
+	ld	s0, VCPU_GPR(8)(a0)
+	ld	s1, VCPU_GPR(9)(a0)
+	ld	s2, VCPU_GPR(18)(a0)
+	ld	s3, VCPU_GPR(19)(a0)
+	ld	s4, VCPU_GPR(20)(a0)
+	ld	s5, VCPU_GPR(21)(a0)
+	ld	s6, VCPU_GPR(22)(a0)
+	ld	s7, VCPU_GPR(23)(a0)
+	ld	s8, VCPU_GPR(24)(a0)
+	ld	s9, VCPU_GPR(25)(a0)
+	ld	s10, VCPU_GPR(26)(a0)
+	ld	s11, VCPU_GPR(27)(a0)
+
+	/* a0 = vcpu, s0 to s11 are the guest's already. */
+.Lenter_saved:
+	csrw	CSR_HUSCRATCH, a0
+	ld	t0, VCPU_GPR(5)(a0)
+	ld	ra, VCPU_GPR(1)(a0)
+	ld	sp, VCPU_GPR(2)(a0)
+	ld	gp, VCPU_GPR(3)(a0)
+	ld	tp, VCPU_GPR(4)(a0)
+	ld	t1, VCPU_GPR(6)(a0)
+	ld	t2, VCPU_GPR(7)(a0)
+	ld	a1, VCPU_GPR(11)(a0)
+	ld	a2, VCPU_GPR(12)(a0)
+	ld	a3, VCPU_GPR(13)(a0)
+	ld	a4, VCPU_GPR(14)(a0)
+	ld	a5, VCPU_GPR(15)(a0)
+	ld	a6, VCPU_GPR(16)(a0)
+	ld	a7, VCPU_GPR(17)(a0)
+	ld	t3, VCPU_GPR(28)(a0)
+	ld	t4, VCPU_GPR(29)(a0)
+	ld	t5, VCPU_GPR(30)(a0)
+	ld	t6, VCPU_GPR(31)(a0)
+	ld	a0, VCPU_GPR(10)(a0)
 	.insn	DV_INSN_HURET
-	.size	hart_enter, . - hart_enter
+	.size	hart_run, . - hart_run
 
 /*
  * hutvec: every exit arrives here, with all GPRs the guest's. The host's interrupts and page faults are
@@ -91,67 +104,99 @@ hart_exit:
 	csrr	t0, CSR_HUCAUSE
 	addi	t0, t0, -DV_CAUSE_HOST_INTERRUPT
 	sltiu	t0, t0, DV_CAUSE_DOORBELL - DV_CAUSE_HOST_INTERRUPT + 1
-	beqz	t0, .Lexit_to_c
+	beqz	t0, .Lexit
 
 	/*
 	 * The host took the hart for a moment, or somebody rang. Only a request concerns us; one that
 	 * is made after this load rings the doorbell, which ends the huret below at once (docs/isa.md, POST-3).
 	 */
 	lw	t0, VCPU_REQUEST(a0)
-	bnez	t0, .Lexit_to_c
+	bnez	t0, .Lexit
 	ld	t0, VCPU_GPR(5)(a0)
 	csrrw	a0, CSR_HUSCRATCH, a0
 	.insn	DV_INSN_HURET
 
-.Lexit_to_c:
-	sd	x1, VCPU_GPR(1)(a0)
-	sd	x2, VCPU_GPR(2)(a0)
-	sd	x3, VCPU_GPR(3)(a0)
-	sd	x4, VCPU_GPR(4)(a0)
-	sd	x6, VCPU_GPR(6)(a0)
-	sd	x7, VCPU_GPR(7)(a0)
-	sd	x8, VCPU_GPR(8)(a0)
-	sd	x9, VCPU_GPR(9)(a0)
-	sd	x11, VCPU_GPR(11)(a0)
-	sd	x12, VCPU_GPR(12)(a0)
-	sd	x13, VCPU_GPR(13)(a0)
-	sd	x14, VCPU_GPR(14)(a0)
-	sd	x15, VCPU_GPR(15)(a0)
-	sd	x16, VCPU_GPR(16)(a0)
-	sd	x17, VCPU_GPR(17)(a0)
-	sd	x18, VCPU_GPR(18)(a0)
-	sd	x19, VCPU_GPR(19)(a0)
-	sd	x20, VCPU_GPR(20)(a0)
-	sd	x21, VCPU_GPR(21)(a0)
-	sd	x22, VCPU_GPR(22)(a0)
-	sd	x23, VCPU_GPR(23)(a0)
-	sd	x24, VCPU_GPR(24)(a0)
-	sd	x25, VCPU_GPR(25)(a0)
-	sd	x26, VCPU_GPR(26)(a0)
-	sd	x27, VCPU_GPR(27)(a0)
-	sd	x28, VCPU_GPR(28)(a0)
-	sd	x29, VCPU_GPR(29)(a0)
-	sd	x30, VCPU_GPR(30)(a0)
-	sd	x31, VCPU_GPR(31)(a0)
+	/* What C may change: it keeps s0 to s11, so they can stay the guest's for now. */
+.Lexit:
+	sd	ra, VCPU_GPR(1)(a0)
+	sd	sp, VCPU_GPR(2)(a0)
+	sd	gp, VCPU_GPR(3)(a0)
+	sd	tp, VCPU_GPR(4)(a0)
+	sd	t1, VCPU_GPR(6)(a0)
+	sd	t2, VCPU_GPR(7)(a0)
+	sd	a1, VCPU_GPR(11)(a0)
+	sd	a2, VCPU_GPR(12)(a0)
+	sd	a3, VCPU_GPR(13)(a0)
+	sd	a4, VCPU_GPR(14)(a0)
+	sd	a5, VCPU_GPR(15)(a0)
+	sd	a6, VCPU_GPR(16)(a0)
+	sd	a7, VCPU_GPR(17)(a0)
+	sd	t3, VCPU_GPR(28)(a0)
+	sd	t4, VCPU_GPR(29)(a0)
+	sd	t5, VCPU_GPR(30)(a0)
+	sd	t6, VCPU_GPR(31)(a0)
 	csrr	t0, CSR_HUSCRATCH
 	sd	t0, VCPU_GPR(10)(a0)
-
 	ld	sp, VCPU_HOST_SP(a0)
+	ld	gp, FRAME_GP(sp)
+	ld	tp, FRAME_TP(sp)
+
+	/* An ecall may be one of the hot ones, which need no more than that. */
+	csrr	t0, CSR_HUCAUSE
+	li	t1, DV_CAUSE_VS_ECALL
+	bne	t0, t1, .Lexit_full
+	call	vcpu_exit_fast
+	mv	t0, a0
+	ld	a0, FRAME_VCPU(sp)
+	beqz	t0, .Lexit_full
+	lw	t0, VCPU_REQUEST(a0)
+	beqz	t0, .Lenter_saved
+	sd	s0, VCPU_GPR(8)(a0)
+	sd	s1, VCPU_GPR(9)(a0)
+	sd	s2, VCPU_GPR(18)(a0)
+	sd	s3, VCPU_GPR(19)(a0)
+	sd	s4, VCPU_GPR(20)(a0)
+	sd	s5, VCPU_GPR(21)(a0)
+	sd	s6, VCPU_GPR(22)(a0)
+	sd	s7, VCPU_GPR(23)(a0)
+	sd	s8, VCPU_GPR(24)(a0)
+	sd	s9, VCPU_GPR(25)(a0)
+	sd	s10, VCPU_GPR(26)(a0)
+	sd	s11, VCPU_GPR(27)(a0)
+	call	vcpu_resume
+	bnez	a0, .Lenter
+	j	.Lleave
+
+.Lexit_full:
+	sd	s0, VCPU_GPR(8)(a0)
+	sd	s1, VCPU_GPR(9)(a0)
+	sd	s2, VCPU_GPR(18)(a0)
+	sd	s3, VCPU_GPR(19)(a0)
+	sd	s4, VCPU_GPR(20)(a0)
+	sd	s5, VCPU_GPR(21)(a0)
+	sd	s6, VCPU_GPR(22)(a0)
+	sd	s7, VCPU_GPR(23)(a0)
+	sd	s8, VCPU_GPR(24)(a0)
+	sd	s9, VCPU_GPR(25)(a0)
+	sd	s10, VCPU_GPR(26)(a0)
+	sd	s11, VCPU_GPR(27)(a0)
+	call	vcpu_exit
+	bnez	a0, .Lenter
+
+.Lleave:
 	ld	ra, 0(sp)
-	ld	gp, 8(sp)
-	ld	tp, 16(sp)
-	ld	s0, 24(sp)
-	ld	s1, 32(sp)
-	ld	s2, 40(sp)
-	ld	s3, 48(sp)
-	ld	s4, 56(sp)
-	ld	s5, 64(sp)
-	ld	s6, 72(sp)
-	ld	s7, 80(sp)
-	ld	s8, 88(sp)
-	ld	s9, 96(sp)
-	ld	s10, 104(sp)
-	ld	s11, 112(sp)
+	ld	s0, 8(sp)
+	ld	s1, 16(sp)
+	ld	s2, 24(sp)
+	ld	s3, 32(sp)
+	ld	s4, 40(sp)
+	ld	s5, 48(sp)
+	ld	s6, 56(sp)
+	ld	s7, 64(sp)
+	ld	s8, 72(sp)
+	ld	s9, 80(sp)
+	ld	s10, 88(sp)
+	ld	s11, 96(sp)
 	addi	sp, sp, FRAME_SIZE
 	ret
 	.size	hart_exit, . - hart_exit

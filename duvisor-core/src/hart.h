@@ -53,10 +53,13 @@ void hart_clear_huvip(uint64_t bits);
 void hart_init(void);
 
 /*
- * Enter the guest with vcpu->gpr; returns after the next exit that C must look at, with the guest's
- * registers back in vcpu->gpr. Exits for the host's sake that find vcpu->request zero are not such exits.
+ * Run the guest with vcpu->gpr until vcpu_exit() or vcpu_resume() says that it is over. What is called
+ * at an exit (vcpu.h):
+ * - nothing, after an exit for the host's sake that finds vcpu->request zero;
+ * - vcpu_exit_fast() after an ecall, and vcpu_resume() if that has dealt with it but there are requests;
+ * - vcpu_exit() otherwise.
  */
-void hart_enter(struct vcpu *vcpu);
+void hart_run(struct vcpu *vcpu);
 
 /* hupost: 1 if the vCPU is resident on some hart, which now has these bits; else 0. */
 unsigned int hart_post(unsigned int index, unsigned int bits);

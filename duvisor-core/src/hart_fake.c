@@ -4,6 +4,8 @@
 
 #include <stdatomic.h>
 
+#include "vcpu.h"
+
 static _Thread_local struct hart_fake fake;
 static _Atomic uint64_t clock_now;
 void (*hart_fake_guest)(struct vcpu *vcpu, struct hart_fake *hart);
@@ -46,9 +48,16 @@ void hart_init(void)
 	fake.csr[CSR_HUTVEC] = 4;
 }
 
-void hart_enter(struct vcpu *vcpu)
+/* As entry.S does it. */
+void hart_run(struct vcpu *vcpu)
 {
-	hart_fake_guest(vcpu, &fake);
+	while (vcpu) {
+		hart_fake_guest(vcpu, &fake);
+		if (fake.csr[CSR_HUCAUSE] != DV_CAUSE_VS_ECALL || !vcpu_exit_fast(vcpu))
+			vcpu = vcpu_exit(vcpu);
+		else if (atomic_load(&vcpu->request))
+			vcpu = vcpu_resume(vcpu);
+	}
 }
 
 unsigned int hart_post(unsigned int index, unsigned int bits)

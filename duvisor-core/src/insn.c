@@ -6,40 +6,43 @@
 #include "hart.h"
 #include "vcpu.h"
 
-/* Bit 0 is 1 in every transformed instruction, bit 1 is 0 if the original was compressed. */
-#define TRANSFORMED 0x1
+/* Bit 1 of a transformed instruction is 0 if the original was compressed. */
 #define NOT_COMPRESSED 0x2
 
-/* All that is defined in a transformed load or store is opcode, funct3, rd or rs2 and, in rs1, the offset. */
-#define LOAD_MASK 0xfff0707fULL
-#define STORE_MASK 0xfe007fffULL
+/*
+ * All that is defined in a transformed load or store is opcode, funct3, rd or rs2 and, in rs1, the
+ * offset: what remains must be zero, but for the opcode's bit 0.
+ */
+#define OPCODE_REST 0x1ULL
+#define LOAD_REST 0xfff00059ULL
+#define STORE_REST 0xfe000fd9ULL
 
 #define VSSTATUS_FS_DIRTY (3ULL << 13)
 
 enum { SIGNED = 1, FLOAT = 2, STORE = 4 };
 
+/* By opcode bits 5 (store) and 2 (float), then funct3: all that tells the 32 candidates apart. */
 static const struct {
-	uint32_t match;
-	uint8_t len;
+	uint8_t len; /* 0: no such access */
 	uint8_t flags;
-} rows[] = {
-	{0x00000003, 1, SIGNED},        /* lb */
-	{0x00001003, 2, SIGNED},        /* lh */
-	{0x00002003, 4, SIGNED},        /* lw, c.lw, c.lwsp */
-	{0x00003003, 8, 0},             /* ld, c.ld, c.ldsp */
-	{0x00004003, 1, 0},             /* lbu */
-	{0x00005003, 2, 0},             /* lhu */
-	{0x00006003, 4, 0},             /* lwu */
-	{0x00001007, 2, FLOAT},         /* flh */
-	{0x00002007, 4, FLOAT},         /* flw */
-	{0x00003007, 8, FLOAT},         /* fld, c.fld, c.fldsp */
-	{0x00000023, 1, STORE},         /* sb */
-	{0x00001023, 2, STORE},         /* sh */
-	{0x00002023, 4, STORE},         /* sw, c.sw, c.swsp */
-	{0x00003023, 8, STORE},         /* sd, c.sd, c.sdsp */
-	{0x00001027, 2, STORE | FLOAT}, /* fsh */
-	{0x00002027, 4, STORE | FLOAT}, /* fsw */
-	{0x00003027, 8, STORE | FLOAT}, /* fsd, c.fsd, c.fsdsp */
+} rows[32] = {
+	[0x00] = {1, SIGNED},        /* lb */
+	[0x01] = {2, SIGNED},        /* lh */
+	[0x02] = {4, SIGNED},        /* lw, c.lw, c.lwsp */
+	[0x03] = {8, 0},             /* ld, c.ld, c.ldsp */
+	[0x04] = {1, 0},             /* lbu */
+	[0x05] = {2, 0},             /* lhu */
+	[0x06] = {4, 0},             /* lwu */
+	[0x09] = {2, FLOAT},         /* flh */
+	[0x0a] = {4, FLOAT},         /* flw */
+	[0x0b] = {8, FLOAT},         /* fld, c.fld, c.fldsp */
+	[0x10] = {1, STORE},         /* sb */
+	[0x11] = {2, STORE},         /* sh */
+	[0x12] = {4, STORE},         /* sw, c.sw, c.swsp */
+	[0x13] = {8, STORE},         /* sd, c.sd, c.sdsp */
+	[0x19] = {2, STORE | FLOAT}, /* fsh */
+	[0x1a] = {4, STORE | FLOAT}, /* fsw */
+	[0x1b] = {8, STORE | FLOAT}, /* fsd, c.fsd, c.fsdsp */
 };
 
 unsigned int insn_length(uint64_t hutinst)
@@ -49,27 +52,22 @@ unsigned int insn_length(uint64_t hutinst)
 
 int insn_decode(uint64_t hutinst, struct insn_access *access)
 {
-	uint64_t inst = hutinst | NOT_COMPRESSED;
+	unsigned int row = (hutinst >> 1 & 0x10) | (hutinst << 1 & 0x08) | (hutinst >> 12 & 0x07);
+	bool write = rows[row].flags & STORE;
+	/* All bits but rd or rs2, the offset and the three that made the row; the upper half must be zero. */
+	uint64_t rest = hutinst & (~0xffffffffULL | (write ? STORE_REST : LOAD_REST));
 
-	if (!(hutinst & TRANSFORMED))
+	if (!rows[row].len || rest != OPCODE_REST)
 		return -EINVAL;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		bool write = rows[i].flags & STORE;
-
-		/* The upper half is compared too: no transformed instruction is longer than 32 bits. */
-		if ((inst & (~0xffffffffULL | (write ? STORE_MASK : LOAD_MASK))) != rows[i].match)
-			continue;
-		*access = (struct insn_access){
-			.write = write,
-			.fp = rows[i].flags & FLOAT,
-			.sign = rows[i].flags & SIGNED,
-			.len = rows[i].len,
-			.reg = inst >> (write ? 20 : 7) & 31,
-			.addr_offset = inst >> 15 & 31,
-		};
-		return 0;
-	}
-	return -EINVAL;
+	*access = (struct insn_access){
+		.write = write,
+		.fp = rows[row].flags & FLOAT,
+		.sign = rows[row].flags & SIGNED,
+		.len = rows[row].len,
+		.reg = hutinst >> (write ? 20 : 7) & 31,
+		.addr_offset = hutinst >> 15 & 31,
+	};
+	return 0;
 }
 
 static uint64_t low_bytes(uint64_t value, unsigned int len)

@@ -25,30 +25,40 @@ uint64_t sbi_probe(uint64_t eid)
 	return ext->probe ? ext->probe(eid) : 1;
 }
 
-int sbi_ecall(struct vcpu *vcpu, struct vcpu_trap *trap)
+static int call_extension(struct vcpu *vcpu, const struct sbi_extension *ext)
 {
-	struct sbi_call call = {.eid = vcpu->gpr[REG_A7], .fid = vcpu->gpr[REG_A6]};
-	const struct sbi_extension *ext = find(call.eid);
-	int result = VCPU_RESUME_NEXT;
+	struct sbi_call call = {
+		.eid = vcpu->gpr[REG_A7],
+		.fid = vcpu->gpr[REG_A6],
+		.arg = &vcpu->gpr[REG_A0],
+	};
+	int result = ext->call(vcpu, &call);
 
-	(void)trap;
-	for (unsigned int i = 0; i < ARRAY_SIZE(call.arg); i++)
-		call.arg[i] = vcpu->gpr[REG_A0 + i];
-	if (ext)
-		result = ext->call(vcpu, &call);
-	else
-		call.error = SBI_ERR_NOT_SUPPORTED;
 	if (result == VCPU_RESUME_NEXT) {
 		vcpu->gpr[REG_A0] = (uint64_t)call.error;
-		if (!ext || !ext->legacy)
+		if (!ext->legacy)
 			vcpu->gpr[REG_A1] = call.value;
 	}
 	return result;
 }
 
-static struct vcpu *hart(const struct vm *vm, uint64_t id)
+int sbi_ecall(struct vcpu *vcpu, struct vcpu_trap *trap)
 {
-	return id < vm->vcpu_count ? vm->vcpu[id] : NULL;
+	const struct sbi_extension *ext = find(vcpu->gpr[REG_A7]);
+
+	(void)trap;
+	if (ext)
+		return call_extension(vcpu, ext);
+	vcpu->gpr[REG_A0] = (uint64_t)SBI_ERR_NOT_SUPPORTED;
+	vcpu->gpr[REG_A1] = 0;
+	return VCPU_RESUME_NEXT;
+}
+
+bool sbi_ecall_fast(struct vcpu *vcpu)
+{
+	const struct sbi_extension *ext = find(vcpu->gpr[REG_A7]);
+
+	return ext && ext->fast && call_extension(vcpu, ext) == VCPU_RESUME_NEXT;
 }
 
 int64_t sbi_for_harts(struct vcpu *vcpu, uint64_t mask, uint64_t base,
@@ -56,18 +66,17 @@ int64_t sbi_for_harts(struct vcpu *vcpu, uint64_t mask, uint64_t base,
 		      const void *arg)
 {
 	const struct vm *vm = vcpu->vm;
+	uint64_t count = vm->vcpu_count;
 
 	if (base == UINT64_MAX) {
-		for (unsigned int i = 0; i < vm->vcpu_count; i++)
-			fn(vcpu, vm->vcpu[i], arg);
-		return SBI_SUCCESS;
+		base = 0;
+		mask = UINT64_MAX >> (64 - count);
 	}
-	/* A sum that wraps around must not name a hart. */
-	for (unsigned int i = 0; i < 64; i++)
-		if (mask >> i & 1 && (base + i < base || !hart(vm, base + i)))
-			return SBI_ERR_INVALID_PARAM;
-	for (unsigned int i = 0; i < 64; i++)
-		if (mask >> i & 1)
-			fn(vcpu, vm->vcpu[base + i], arg);
+	/* Bits that would name a hart behind the last one. */
+	if (mask && (base >= count || mask >> 1 >> (count - base - 1)))
+		return SBI_ERR_INVALID_PARAM;
+	for (; mask; mask >>= 1, base++)
+		if (mask & 1)
+			fn(vcpu, vm->vcpu[base], arg);
 	return SBI_SUCCESS;
 }

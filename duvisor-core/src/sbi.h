@@ -27,7 +27,7 @@ enum sbi_error {
 struct sbi_call {
 	uint64_t eid;
 	uint64_t fid;
-	uint64_t arg[6]; /* a0 to a5 */
+	const uint64_t *arg; /* a0 to a5, in the vCPU's registers: nobody else changes them */
 	/* The answer: for a0 and a1 if the handler returns VCPU_RESUME_NEXT. */
 	int64_t error;
 	uint64_t value;
@@ -37,7 +37,9 @@ struct sbi_extension {
 	const char *name;
 	uint64_t first; /* EIDs */
 	uint64_t last;
-	bool legacy;                     /* error goes to a0, and a1 is left alone */
+	bool legacy; /* error goes to a0, and a1 is left alone */
+	/* The handler always returns VCPU_RESUME_NEXT and uses no register but a0 to a7. */
+	bool fast;
 	uint64_t (*probe)(uint64_t eid); /* NULL: all of first .. last are there */
 	/*
 	 * Serve a call; *call comes with SUCCESS and 0 as the answer. An unknown function is SBI_ERR_NOT_SUPPORTED.
@@ -51,6 +53,12 @@ extern const struct sbi_extension sbi_base, sbi_time, sbi_ipi, sbi_rfence, sbi_h
 
 /* The exit handler of an ecall from VS-mode. */
 int sbi_ecall(struct vcpu *vcpu, struct vcpu_trap *trap);
+
+/*
+ * The same for a vCPU of which only the caller-saved registers are in vcpu->gpr. False: not for a
+ * fast extension, and nothing has been done.
+ */
+bool sbi_ecall_fast(struct vcpu *vcpu);
 
 /* What sbi_probe_extension says: 0 or not. */
 uint64_t sbi_probe(uint64_t eid);

@@ -54,5 +54,6 @@ const struct sbi_extension sbi_base = {
 	.name = "base",
 	.first = 0x10,
 	.last = 0x10,
+	.fast = true,
 	.call = base_call,
 };

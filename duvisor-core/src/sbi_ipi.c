@@ -23,5 +23,6 @@ const struct sbi_extension sbi_ipi = {
 	.name = "IPI",
 	.first = 0x735049,
 	.last = 0x735049,
+	.fast = true,
 	.call = ipi_call,
 };

@@ -80,5 +80,6 @@ const struct sbi_extension sbi_rfence = {
 	.name = "RFENCE",
 	.first = 0x52464e43,
 	.last = 0x52464e43,
+	.fast = true,
 	.call = rfence_call,
 };

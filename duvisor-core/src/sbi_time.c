@@ -24,5 +24,6 @@ const struct sbi_extension sbi_time = {
 	.name = "TIME",
 	.first = 0x54494d45,
 	.last = 0x54494d45,
+	.fast = true,
 	.call = time_call,
 };

@@ -17,6 +17,7 @@
 #include "exit.h"
 #include "hart.h"
 #include "insn.h"
+#include "sbi.h"
 #include "vm.h"
 
 #define NSEC_PER_SEC 1000000000ULL
@@ -33,6 +34,9 @@
 
 /* cycle, time, instret */
 #define COUNTEREN_BASIC 0x7
+
+/* There is no compressed one. */
+#define ECALL_LENGTH 4
 
 #define DUMP_SIZE 4096
 
@@ -335,7 +339,7 @@ static unsigned int instruction_length(const struct vcpu_trap *trap)
 	case DV_CAUSE_STORE_GUEST_PAGE_FAULT:
 		return insn_length(trap->inst);
 	default:
-		return 4; /* ecall, wfi */
+		return ECALL_LENGTH; /* and that of wfi */
 	}
 }
 
@@ -357,19 +361,24 @@ static void crash(struct vcpu *vcpu, const struct vcpu_trap *trap, int err)
 	vm_request_stop(vcpu->vm, VM_STOP_CRASH, 0);
 }
 
-void vcpu_run_once(struct vcpu *vcpu)
+/* The only place where the guest's pc moves on. */
+static void advance(uint64_t epc, unsigned int length)
+{
+	hart_write_huepc(epc + length);
+}
+
+void vcpu_handle_exit(struct vcpu *vcpu)
 {
 	struct vcpu_trap trap;
 	unsigned int length;
 	int result;
 
-	hart_enter(vcpu);
 	read_trap(&trap);
 	length = instruction_length(&trap);
 	result = exit_dispatch(vcpu, &trap);
 	switch (result) {
 	case VCPU_RESUME_NEXT:
-		hart_write_huepc(trap.epc + length);
+		advance(trap.epc, length);
 		break;
 	case VCPU_INJECT:
 		vcpu_inject(vcpu, &trap);
@@ -381,6 +390,25 @@ void vcpu_run_once(struct vcpu *vcpu)
 	default:
 		crash(vcpu, &trap, result);
 	}
+}
+
+struct vcpu *vcpu_resume(struct vcpu *vcpu)
+{
+	return vcpu_prepare(vcpu) ? vcpu : NULL;
+}
+
+struct vcpu *vcpu_exit(struct vcpu *vcpu)
+{
+	vcpu_handle_exit(vcpu);
+	return vcpu_resume(vcpu);
+}
+
+bool vcpu_exit_fast(struct vcpu *vcpu)
+{
+	if (!sbi_ecall_fast(vcpu))
+		return false;
+	advance(hart_read_huepc(), ECALL_LENGTH);
+	return true;
 }
 
 /*
@@ -409,8 +437,8 @@ static void *thread_main(void *arg)
 	}
 	self = vcpu;
 	hart_init();
-	while (vcpu_prepare(vcpu))
-		vcpu_run_once(vcpu);
+	if (vcpu_prepare(vcpu))
+		hart_run(vcpu);
 	self = NULL;
 	shim_detach(&vcpu->vm->shim);
 	return NULL;

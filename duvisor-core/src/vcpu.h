@@ -143,9 +143,23 @@ void vcpu_inject(struct vcpu *vcpu, const struct vcpu_trap *trap);
 /* All registers, to stderr. */
 void vcpu_dump(const struct vcpu *vcpu, const struct vcpu_trap *trap);
 
-/* One step of the run loop: serve requests (may sleep and park). False: the thread must end. */
+/* Serve requests until the guest may be entered (may sleep and park). False: the thread must end. */
 bool vcpu_prepare(struct vcpu *vcpu);
-/* One step of the run loop: enter the guest, handle the exit. */
-void vcpu_run_once(struct vcpu *vcpu);
+
+/* Handle the exit that the hart reports, and do what its handler wants. */
+void vcpu_handle_exit(struct vcpu *vcpu);
+
+/*
+ * Called by hart_run(). The first two have all registers in vcpu->gpr and return the vcpu to go
+ * on with, or NULL to end.
+ */
+struct vcpu *vcpu_exit(struct vcpu *vcpu);
+struct vcpu *vcpu_resume(struct vcpu *vcpu);
+
+/*
+ * A VS-mode ecall with only the caller-saved registers in vcpu->gpr: s0 to s11 are the guest's still.
+ * True: dealt with. False: nothing has been done, call vcpu_exit().
+ */
+bool vcpu_exit_fast(struct vcpu *vcpu);
 
 #endif

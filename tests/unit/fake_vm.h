@@ -75,26 +75,24 @@ static inline void fake_vm_teardown(struct fake_vm *f)
 	pthread_mutex_destroy(&f->vm.lock);
 }
 
-/* The next entry of the guest ends at once with this exit. */
-static struct vcpu_trap fake_exit;
-
-static inline void fake_guest(struct vcpu *vcpu, struct hart_fake *hart)
+/* The hart reports this exit; it is handled. */
+static inline void fake_run_raw(struct vcpu *vcpu, const struct vcpu_trap *trap)
 {
-	(void)vcpu;
-	hart->csr[CSR_HUCAUSE] = fake_exit.cause;
-	hart->csr[CSR_HUEPC] = fake_exit.epc;
-	hart->csr[CSR_HUTVAL] = fake_exit.tval;
-	hart->csr[CSR_HUGPA] = fake_exit.gpa;
-	hart->csr[CSR_HUTINST] = fake_exit.inst;
-	hart->csr[CSR_HUSTATUS] = fake_exit.status;
+	struct hart_fake *hart = hart_fake();
+
+	hart->csr[CSR_HUCAUSE] = trap->cause;
+	hart->csr[CSR_HUEPC] = trap->epc;
+	hart->csr[CSR_HUTVAL] = trap->tval;
+	hart->csr[CSR_HUGPA] = trap->gpa;
+	hart->csr[CSR_HUTINST] = trap->inst;
+	hart->csr[CSR_HUSTATUS] = trap->status;
+	vcpu_handle_exit(vcpu);
 }
 
 static inline void fake_run(struct vcpu *vcpu, struct vcpu_trap trap)
 {
 	trap.status |= HUSTATUS_SPV;
-	fake_exit = trap;
-	hart_fake_guest = fake_guest;
-	vcpu_run_once(vcpu);
+	fake_run_raw(vcpu, &trap);
 }
 
 #endif

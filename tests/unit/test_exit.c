@@ -116,9 +116,7 @@ static void test_every_cause(void **state)
 static void test_exit_from_hypervisor_is_a_crash(void **state)
 {
 	(void)state;
-	hart_fake_guest = fake_guest;
-	fake_exit = (struct vcpu_trap){.cause = 13, .epc = EPC};
-	vcpu_run_once(vcpu);
+	fake_run_raw(vcpu, &(struct vcpu_trap){.cause = 13, .epc = EPC});
 	assert_int_equal(f.vm.stop, VM_STOP_CRASH);
 }
 
