@@ -169,8 +169,8 @@ __attribute__((format(printf, 1, 2))) void print(const char *fmt, ...);
 void vformat(char *buf, size_t size, const char *fmt, va_list args);
 __attribute__((noreturn)) void power_off(bool ok);
 
-/* A program for a hart without Xdv defines it as false. */
-extern const bool have_xdv;
+/* A program for a hart without Xdv defines its own. */
+bool have_xdv(void);
 /* The test program. */
 void test_main(void);
 /* Called first of all, before the library writes any CSR; may be left out. */

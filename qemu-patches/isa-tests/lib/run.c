@@ -69,7 +69,7 @@ static void snapshot(struct outcome *o)
 	o->vsepc = csr_read(CSR_VSEPC);
 	o->vscause = csr_read(CSR_VSCAUSE);
 	o->vstval = csr_read(CSR_VSTVAL);
-	if (!have_xdv)
+	if (!have_xdv())
 		return;
 	o->hustatus = csr_read(CSR_HUSTATUS);
 	o->huepc = csr_read(CSR_HUEPC);
@@ -167,7 +167,7 @@ static const struct outcome *enter(enum mode mode, u64 pc, enum mode last)
 			"csrs mstatus, %0; la t0, 1f; csrw mepc, t0; mret; 1:" ::"r"(MSTATUS_MPP)
 			: "t0", "memory");
 	mstatus = csr_read(CSR_MSTATUS);
-	if (mode >= IN_U && have_xdv)
+	if (mode >= IN_U && have_xdv())
 		set_en(mode == IN_HU || mode == IN_DVS || mode == IN_DVU);
 	mstatus &= ~(MSTATUS_MPP | MSTATUS_MPV | MSTATUS_MPIE | MSTATUS_GVA);
 	mstatus |= (u64)privilege[mode] << MSTATUS_MPP_SHIFT;

@@ -191,13 +191,16 @@ static void reset_xdv_csrs(void)
 	csr_write(CSR_HUVSENVCFG, 0);
 }
 
-const bool have_xdv __attribute__((weak)) = true;
+__attribute__((weak)) bool have_xdv(void)
+{
+	return true;
+}
 
 void fresh(void)
 {
 	reset_machine_csrs();
 	reset_hypervisor_csrs();
-	if (have_xdv)
+	if (have_xdv())
 		reset_xdv_csrs();
 	world = (struct world){0};
 	pool_next = POOL_BASE;
