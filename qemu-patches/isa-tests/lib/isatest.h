@@ -139,6 +139,50 @@ void write_csr(unsigned int csr, u64 value);
 
 extern char hs_trap[], hu_trap[], vs_trap[], do_huret[], do_sret[];
 
+/* ---- a page of the guest, to be accessed through chosen PTEs ---- */
+
+struct window {
+	u64 pa, hva, gpa, gva;
+	/* Its leaves; NULL where the stage is Bare. */
+	u64 *host_pte, *stage2_pte, *guest_pte;
+	int host_level, stage2_level, guest_level;
+	enum mode mode;
+};
+
+enum access { FETCH, LOAD, STORE, AMO, ACCESSES };
+extern const char *const access_name[ACCESSES];
+extern const u64 page_fault[ACCESSES], guest_page_fault[ACCESSES];
+/* What a host fault of this access is: fetches are loads there. */
+extern const u64 host_page_fault[ACCESSES], host_access_fault[ACCESSES];
+
+#define WINDOW_MAGIC 0x5a17c0de5a17c0deul
+#define WINDOW_DATA 64
+
+/* Map a page in the world for @mode by leaves of these levels. */
+struct window window_map(enum mode mode, int guest_level, int stage2_level, int host_level);
+/* ... by 4 KiB leaves */
+struct window window_new(enum mode mode);
+/* What is accessed: the address in the window. */
+u64 access_offset(enum access kind);
+const struct outcome *run_access(enum mode mode, enum access kind, u64 base);
+const struct outcome *window_access(const struct window *w, enum access kind);
+/* The pc of the access. */
+u64 access_pc(enum mode mode, enum access kind, u64 base);
+#define CHECK_ACCESS_OK(o, w, kind) check_access_ok(__FILE__, __LINE__, o, w, kind)
+bool check_access_ok(const char *file, int line, const struct outcome *o, const struct window *w,
+		     enum access kind);
+/* A DV exit from the window access. */
+#define CHECK_EXIT(o, w, kind, cause, gpa, tinst)                                                 \
+	check_exit(__FILE__, __LINE__, o, w, kind, cause, gpa, tinst)
+void check_exit(const char *file, int line, const struct outcome *o, const struct window *w,
+		enum access kind, u64 cause, u64 gpa, u64 tinst);
+/* [HOST-2]: exit 49, then the exception at hutvec. */
+#define CHECK_HOST_FAULT(o, mode, pc, cause, hva)                                                 \
+	check_host_fault(__FILE__, __LINE__, o, mode, pc, cause, hva)
+void check_host_fault(const char *file, int line, const struct outcome *o, enum mode mode, u64 pc,
+		      u64 cause, u64 hva);
+#define DELEGATE_HOST_FAULTS (1 << 5 | 1 << 7 | 1 << 13 | 1 << 15)
+
 /* ---- harts ---- */
 void start_hart(unsigned int hart, void (*fn)(void));
 static inline unsigned int hart_id(void)
