@@ -106,6 +106,19 @@ m_trap:
 	call	unexpected_trap
 2:	j	2b
 
+	/* void spend(u64 n): the same number of other instructions for each n */
+	.globl spend
+	.balign 4
+spend:
+	la	t0, 1f
+	slli	a0, a0, 2
+	sub	t0, t0, a0
+	jr	t0
+	.rept	1024
+	nop
+	.endr
+1:	ret
+
 	/*
 	 * Where traps to the modes below M arrive. Each is one ecall, so no GPR
 	 * changes on the way to M-mode, which looks at the CSRs of the trap.

@@ -131,13 +131,16 @@ const struct outcome *run_insns(enum mode mode, const u32 *insns, unsigned int n
 const struct outcome *huret_to(enum mode mode, u64 pc);
 /* The address of instruction @n of the last put_code(), as @mode sees it. */
 u64 code_addr(enum mode mode, unsigned int n);
-/* Move on with the rest of an interrupted run: no register is touched. */
-const struct outcome *resume(enum mode mode, u64 pc);
+/* ... as the last exit left it; @mode is where that leads. */
+const struct outcome *huret_again(enum mode mode);
 /* Any CSR by number, through an instruction in M-mode. */
 u64 read_csr(unsigned int csr);
 void write_csr(unsigned int csr, u64 value);
 
 extern char hs_trap[], hu_trap[], vs_trap[], do_huret[], do_sret[];
+/* @n instructions that do nothing, and as many more as it takes to call this. */
+void spend(u64 n);
+#define SPEND_MAX 1024
 
 /* ---- a page of the guest, to be accessed through chosen PTEs ---- */
 

@@ -137,36 +137,12 @@ static bool is_end(const struct hart *h, enum mode mode, const struct outcome *o
 		o->epc == at_pa(mode, h->code_end);
 }
 
-static void tmp_hack(enum mode mode, u64 pc, u64 mstatus)
-{
-	if (mode <= IN_DVU) {
-		u64 status = csr_read(CSR_HUSTATUS) & ~(HUSTATUS_SPV | HUSTATUS_SPVP);
-		status |= HUSTATUS_SPV | (mode == IN_DVS ? HUSTATUS_SPVP : 0);
-		csr_write(CSR_HUSTATUS, status);
-		csr_write(CSR_HUEPC, pc);
-		csr_write(CSR_MSTATUS, mstatus);
-		csr_write(CSR_MEPC, at(IN_HU, do_huret));
-	} else {
-		csr_write(CSR_SEPC, pc);
-		csr_write(CSR_HSTATUS, csr_read(CSR_HSTATUS) | HSTATUS_SPV);
-		csr_write(CSR_MSTATUS,
-			  (mstatus & ~MSTATUS_SPP) | (mode == IN_VS ? MSTATUS_SPP : 0) |
-				  1ul << MSTATUS_MPP_SHIFT);
-		csr_write(CSR_MEPC, (u64)do_sret);
-	}
-}
-
 static const struct outcome *enter(enum mode mode, u64 pc, enum mode last)
 {
 	static const u8 privilege[MODES] = {3, 1, 0, 0, 1, 0, 1, 0};
 	struct hart *h = this_hart();
-	u64 mstatus;
+	u64 mstatus = csr_read(CSR_MSTATUS);
 
-	if (csr_read(CSR_MSTATUS) & MSTATUS_MPV)
-		__asm__ volatile(
-			"csrs mstatus, %0; la t0, 1f; csrw mepc, t0; mret; 1:" ::"r"(MSTATUS_MPP)
-			: "t0", "memory");
-	mstatus = csr_read(CSR_MSTATUS);
 	if (mode >= IN_U && have_xdv())
 		set_en(mode == IN_HU || mode == IN_DVS || mode == IN_DVU);
 	mstatus &= ~(MSTATUS_MPP | MSTATUS_MPV | MSTATUS_MPIE | MSTATUS_GVA);
@@ -175,8 +151,6 @@ static const struct outcome *enter(enum mode mode, u64 pc, enum mode last)
 		mstatus |= MSTATUS_MPV;
 	csr_write(CSR_MSTATUS, mstatus);
 	csr_write(CSR_MEPC, pc);
-	if (mode >= IN_DVS && !(csr_read(CSR_MSTATUS) & MSTATUS_MPV))
-		tmp_hack(mode, pc, mstatus & ~MSTATUS_MPP);
 	enter_context(&h->context);
 
 	memcpy(h->outcome.x, h->context.x, sizeof(h->outcome.x));
@@ -191,9 +165,9 @@ const struct outcome *run_at(enum mode mode, u64 pc)
 	return enter(mode, pc, mode);
 }
 
-const struct outcome *resume(enum mode mode, u64 pc)
+const struct outcome *huret_again(enum mode mode)
 {
-	return enter(mode, pc, mode);
+	return enter(IN_HU, at(IN_HU, do_huret), mode);
 }
 
 const struct outcome *run_insns(enum mode mode, const u32 *insns, unsigned int n)
