@@ -241,7 +241,7 @@ static void each_bit_of_huedeleg(void)
 
 /* ---- hutinst ---- */
 
-struct access {
+struct memory_insn {
 	const char *name;
 	u32 insn, expect;
 	u8 size; /* of the instruction */
@@ -265,7 +265,7 @@ struct access {
 #define ATOMIC(name, f5, w) {name, AMO(f5, w, A0, A1, A2), AMO(f5, w, A0, X0, A2), 4, A1, true, 0}, \
 	{name ".aqrl", AMO(f5, w, A0, A1, A2) | 3 << 25, AMO(f5, w, A0, X0, A2) | 3 << 25, 4, A1, true, 0}
 
-static const struct access accesses[] = {
+static const struct memory_insn accesses[] = {
 	LOAD("lb", LB), LOAD("lh", LH), LOAD("lw", LW), LOAD("ld", LD),
 	LOAD("lbu", LBU), LOAD("lhu", LHU), LOAD("lwu", LWU),
 	LOAD("flh", FLH), LOAD("flw", FLW), LOAD("fld", FLD),
@@ -309,7 +309,7 @@ static const struct access accesses[] = {
 	{"c.sh", CL(0x8c00, A2, A1, 0), COMPRESSED(SH(A2, X0, 0)), 2, A1, true, 0},
 };
 
-static void transformed(const struct access *a)
+static void transformed(const struct memory_insn *a)
 {
 	const u64 gpa = NO_GPA + 0x840;
 	const struct outcome *o;

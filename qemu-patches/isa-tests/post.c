@@ -112,7 +112,7 @@ static void toggle(void)
 		csr_write(CSR_HVIP, 0);
 		csr_write(CSR_HUDOORBELL, 0);
 		csr_write(CSR_HDVCTL, other.hdvctl);
-		spend(get(&toggles) % 64);
+		spend(get(&toggles) % 8 * 128);
 		csr_write(CSR_HDVCTL, other.hdvctl & ~(u64)HDVCTL_EN);
 		u64 bits = (csr_read(CSR_HVIP) & HUVIP_MASK) | csr_read(CSR_HUDOORBELL);
 

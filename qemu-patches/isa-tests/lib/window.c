@@ -11,17 +11,16 @@ const u64 host_page_fault[ACCESSES] = {EXC_LOAD_PAGE, EXC_LOAD_PAGE, EXC_STORE_P
 const u64 host_access_fault[ACCESSES] = {EXC_LOAD_ACCESS, EXC_LOAD_ACCESS, EXC_STORE_ACCESS,
 					 EXC_STORE_ACCESS};
 
-/* Where windows are: apart from the aliases of RAM, and aligned to the leaf. */
+/*
+ * Where windows are: apart from the aliases of RAM, aligned to the leaf, and
+ * not the first entry of any table.
+ */
 static u64 window_base(int level)
 {
-	switch (level) {
-	case 4:
-		return 1ul << 48;
-	case 3:
-		return 1ul << 40;
-	default:
-		return 0x2000000000;
-	}
+	static const u64 bases[] = {0x2040605000, 0x2040600000, 0x2040000000, 0x18000000000,
+				    0x3000000000000};
+
+	return bases[level];
 }
 
 static u64 window_in(const struct table *t, int level, u64 target, u64 flags, u64 **pte)
