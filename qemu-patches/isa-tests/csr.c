@@ -5,11 +5,11 @@
 struct csr {
 	const char *name;
 	unsigned int number;
-	u64 sample;  /* a legal value */
-	u64 mask;    /* the bits that a write of all ones leaves set */
-	bool exits;  /* an exit writes it */
-	bool hs;     /* HS level */
-	u64 fixed;   /* bits that cannot be cleared */
+	u64 sample; /* a legal value */
+	u64 mask;   /* the bits that a write of all ones leaves set */
+	bool exits; /* an exit writes it */
+	bool hs;    /* HS level */
+	u64 fixed;  /* bits that cannot be cleared */
 };
 
 #define ALL (~0ul)
@@ -43,7 +43,7 @@ struct alias {
 };
 
 static const struct alias aliases[] = {
-	{"huvsstatus", CSR_HUVSSTATUS, CSR_VSSTATUS, 0x2000c0122, ALL, MSTATUS_UXL & (2ul << 32)},
+	{"huvsstatus", CSR_HUVSSTATUS, CSR_VSSTATUS, 0x2000c0122, ALL, MSTATUS_UXL &(2ul << 32)},
 	{"huvsie", CSR_HUVSIE, CSR_VSIE, 0x202, ALL, 0},
 	{"huvstvec", CSR_HUVSTVEC, CSR_VSTVEC, 0xffffffc012345679, ALL, 0},
 	{"huvsscratch", CSR_HUVSSCRATCH, CSR_VSSCRATCH, 0x123456789abcdef1, ALL, 0},
@@ -98,8 +98,9 @@ static void refuse(const struct csr *c, enum mode mode, enum where where, u64 ca
 		csr_write(CSR_HIDELEG, 0x444);
 		note("form %u", i);
 		/* Kept out of the way of what makes the guest run. */
-		if (mode < IN_DVS || (c->number != CSR_HUTVEC && c->number != CSR_HUGATP &&
-				      c->number != CSR_HUVSATP))
+		if (mode < IN_DVS ||
+		    (c->number != CSR_HUTVEC && c->number != CSR_HUGATP &&
+		     c->number != CSR_HUVSATP))
 			write_csr(c->number, c->sample);
 		u64 before = read_csr(c->number);
 
@@ -229,8 +230,9 @@ static void alias_access(const struct alias *a)
 /* Writes to one show in the other, and each is as picky as the other. */
 static void alias_is_one(const struct alias *a)
 {
-	static const u64 patterns[] = {0, ALL, 0x5555555555555555, 0xaaaaaaaaaaaaaaaa, 0x1, 0x2, 0x3,
-				       1ul << 63, 8ul << 60 | 1, 7ul << 60 | 5};
+	static const u64 patterns[] = {
+		0,   ALL, 0x5555555555555555, 0xaaaaaaaaaaaaaaaa, 0x1,
+		0x2, 0x3, 1ul << 63,          8ul << 60 | 1,      7ul << 60 | 5};
 
 	test("[CSR-2] %s is the H extension's register", a->name);
 	usual_world();
@@ -259,8 +261,8 @@ static void alias_is_one(const struct alias *a)
 	}
 }
 
-#define VSSTATUS_MASK                                                                             \
-	(MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP | MSTATUS_FS | MSTATUS_SUM | MSTATUS_MXR |      \
+#define VSSTATUS_MASK                                                                              \
+	(MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP | MSTATUS_FS | MSTATUS_SUM | MSTATUS_MXR |       \
 	 MSTATUS_SD | MSTATUS_UXL)
 
 static void vsstatus_fields(unsigned int csr, enum mode mode, const char *what)

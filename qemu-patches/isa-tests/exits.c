@@ -11,10 +11,10 @@ struct exception {
 	const char *name;
 	u64 cause;
 	u32 insn;
-	u64 operand;   /* of A1 */
-	bool vs, vu;   /* possible in */
-	bool jump;     /* the pc of the trap is the operand */
-	u64 tval;      /* TVAL_INSN, TVAL_PC, TVAL_OPERAND or 0 */
+	u64 operand; /* of A1 */
+	bool vs, vu; /* possible in */
+	bool jump;   /* the pc of the trap is the operand */
+	u64 tval;    /* TVAL_INSN, TVAL_PC, TVAL_OPERAND or 0 */
 	bool gva;
 	bool delegable;
 	u64 gpa;
@@ -82,8 +82,7 @@ static const struct {
 static void exception_world(enum mode mode)
 {
 	new_world(ATP_39, ATP_39, ATP_39);
-	table_map(&world.guest, NO_GPA_OFFSET, NO_GPA, 0,
-		  mode == IN_DVU ? PTE_URWX : PTE_RWX);
+	table_map(&world.guest, NO_GPA_OFFSET, NO_GPA, 0, mode == IN_DVU ? PTE_URWX : PTE_RWX);
 }
 
 struct hs_state {
@@ -93,8 +92,8 @@ struct hs_state {
 static struct hs_state hs_state(void)
 {
 	return (struct hs_state){
-		csr_read(CSR_SCAUSE),  csr_read(CSR_SEPC),   csr_read(CSR_STVAL),
-		csr_read(CSR_HTVAL),   csr_read(CSR_HTINST), csr_read(CSR_HSTATUS),
+		csr_read(CSR_SCAUSE),   csr_read(CSR_SEPC),    csr_read(CSR_STVAL),
+		csr_read(CSR_HTVAL),    csr_read(CSR_HTINST),  csr_read(CSR_HSTATUS),
 		csr_read(CSR_SSCRATCH), csr_read(CSR_SSTATUS),
 	};
 }
@@ -195,7 +194,14 @@ static void raise(const struct exception *e, enum mode mode, bool delegate, unsi
 		CHECK_EQ(o->mcause, EXC_ECALL_U);
 		CHECK_EQ(o->mepc, at(IN_HU, hu_trap));
 		CHECK_EQ(o->mstatus & (MSTATUS_MPV | MSTATUS_MPP), 0);
-		CHECK_EQ(memcmp(&before, &after, sizeof(before)), 0);
+		CHECK_EQ(after.scause, before.scause);
+		CHECK_EQ(after.sepc, before.sepc);
+		CHECK_EQ(after.stval, before.stval);
+		CHECK_EQ(after.htval, before.htval);
+		CHECK_EQ(after.htinst, before.htinst);
+		CHECK_EQ(after.hstatus, before.hstatus);
+		CHECK_EQ(after.sscratch, before.sscratch);
+		CHECK_EQ(after.sstatus, before.sstatus);
 	} else {
 		CHECK_EQ(o->scause, EXC_ECALL_U);
 		CHECK_EQ(o->sepc, at(IN_HU, hu_trap));
@@ -230,8 +236,8 @@ static void each_bit_of_huedeleg(void)
 
 			note("bit %u", bit);
 			exception_world(mode);
-			operand = e->operand & OPERAND_CELL ?
-				at(mode, cell) + (e->operand & 7) : e->operand;
+			operand = e->operand & OPERAND_CELL ? at(mode, cell) + (e->operand & 7)
+							    : e->operand;
 			mark_registers(e, operand);
 			csr_write(CSR_HUEDELEG, 1ul << bit);
 			CHECK_EQ(RUN(mode, e->insn, NOP)->where, to_vs ? AT_VS : AT_HU);
@@ -253,56 +259,100 @@ struct memory_insn {
 /* Compressed: the expansion with bit 1 cleared, as the spec of htinst says. */
 #define COMPRESSED(insn) ((insn) & ~2u)
 #define C_NOP 0x0001
-#define RP(r) ((r) - 8)
+#define RP(r) ((r)-8)
 #define CL(op, rd, rs1, imm) ((op) | RP(rs1) << 7 | RP(rd) << 2 | (imm))
 
-#define LOAD(name, f) {name, f(A0, A1, 0), f(A0, X0, 0), 4, A1, false, 0}, \
-	{name " with an offset", f(A0, A1, 8), f(A0, X0, 0), 4, A1, false, 8}, \
-	{name " with a negative offset", f(A0, A1, -16), f(A0, X0, 0), 4, A1, false, (u16)-16}
-#define STORE(name, f) {name, f(A2, A1, 0), f(A2, X0, 0), 4, A1, true, 0}, \
-	{name " with an offset", f(A2, A1, 2040), f(A2, X0, 0), 4, A1, true, 2040}, \
-	{name " with a negative offset", f(A2, A1, -8), f(A2, X0, 0), 4, A1, true, (u16)-8}
-#define ATOMIC(name, f5, w) {name, AMO(f5, w, A0, A1, A2), AMO(f5, w, A0, X0, A2), 4, A1, true, 0}, \
-	{name ".aqrl", AMO(f5, w, A0, A1, A2) | 3 << 25, AMO(f5, w, A0, X0, A2) | 3 << 25, 4, A1, true, 0}
+#define LOAD(name, f)                                                                              \
+	{name, f(A0, A1, 0), f(A0, X0, 0), 4, A1, false, 0},                                       \
+		{name " with an offset", f(A0, A1, 8), f(A0, X0, 0), 4, A1, false, 8},             \
+	{                                                                                          \
+		name " with a negative offset", f(A0, A1, -16), f(A0, X0, 0), 4, A1, false,        \
+			(u16)-16                                                                   \
+	}
+#define STORE(name, f)                                                                             \
+	{name, f(A2, A1, 0), f(A2, X0, 0), 4, A1, true, 0},                                        \
+		{name " with an offset", f(A2, A1, 2040), f(A2, X0, 0), 4, A1, true, 2040},        \
+	{                                                                                          \
+		name " with a negative offset", f(A2, A1, -8), f(A2, X0, 0), 4, A1, true, (u16)-8  \
+	}
+#define ATOMIC(name, f5, w)                                                                        \
+	{name, AMO(f5, w, A0, A1, A2), AMO(f5, w, A0, X0, A2), 4, A1, true, 0},                    \
+	{                                                                                          \
+		name ".aqrl", AMO(f5, w, A0, A1, A2) | 3 << 25, AMO(f5, w, A0, X0, A2) | 3 << 25,  \
+			4, A1, true, 0                                                             \
+	}
 
 static const struct memory_insn accesses[] = {
-	LOAD("lb", LB), LOAD("lh", LH), LOAD("lw", LW), LOAD("ld", LD),
-	LOAD("lbu", LBU), LOAD("lhu", LHU), LOAD("lwu", LWU),
-	LOAD("flh", FLH), LOAD("flw", FLW), LOAD("fld", FLD),
-	STORE("sb", SB), STORE("sh", SH), STORE("sw", SW), STORE("sd", SD),
-	STORE("fsh", FSH), STORE("fsw", FSW), STORE("fsd", FSD),
+	LOAD("lb", LB),
+	LOAD("lh", LH),
+	LOAD("lw", LW),
+	LOAD("ld", LD),
+	LOAD("lbu", LBU),
+	LOAD("lhu", LHU),
+	LOAD("lwu", LWU),
+	LOAD("flh", FLH),
+	LOAD("flw", FLW),
+	LOAD("fld", FLD),
+	STORE("sb", SB),
+	STORE("sh", SH),
+	STORE("sw", SW),
+	STORE("sd", SD),
+	STORE("fsh", FSH),
+	STORE("fsw", FSW),
+	STORE("fsd", FSD),
 	{"lr.w", LR_W(A0, A1), LR_W(A0, X0), 4, A1, false, 0},
 	{"lr.d", LR_D(A0, A1), LR_D(A0, X0), 4, A1, false, 0},
 	{"sc.w", SC_W(A0, A1, A2), SC_W(A0, X0, A2), 4, A1, true, 0},
 	{"sc.d", SC_D(A0, A1, A2), SC_D(A0, X0, A2), 4, A1, true, 0},
-	ATOMIC("amoadd.w", 0, 2), ATOMIC("amoswap.w", 1, 2), ATOMIC("amoxor.w", 4, 2),
-	ATOMIC("amoor.w", 8, 2), ATOMIC("amoand.w", 12, 2), ATOMIC("amomin.w", 16, 2),
-	ATOMIC("amomax.w", 20, 2), ATOMIC("amominu.w", 24, 2), ATOMIC("amomaxu.w", 28, 2),
-	ATOMIC("amoadd.d", 0, 3), ATOMIC("amoswap.d", 1, 3), ATOMIC("amoxor.d", 4, 3),
-	ATOMIC("amoor.d", 8, 3), ATOMIC("amoand.d", 12, 3), ATOMIC("amomin.d", 16, 3),
-	ATOMIC("amomax.d", 20, 3), ATOMIC("amominu.d", 24, 3), ATOMIC("amomaxu.d", 28, 3),
-	ATOMIC("amoswap.b", 1, 0), ATOMIC("amoswap.h", 1, 1),
-	ATOMIC("amocas.w", 5, 2), ATOMIC("amocas.d", 5, 3),
+	ATOMIC("amoadd.w", 0, 2),
+	ATOMIC("amoswap.w", 1, 2),
+	ATOMIC("amoxor.w", 4, 2),
+	ATOMIC("amoor.w", 8, 2),
+	ATOMIC("amoand.w", 12, 2),
+	ATOMIC("amomin.w", 16, 2),
+	ATOMIC("amomax.w", 20, 2),
+	ATOMIC("amominu.w", 24, 2),
+	ATOMIC("amomaxu.w", 28, 2),
+	ATOMIC("amoadd.d", 0, 3),
+	ATOMIC("amoswap.d", 1, 3),
+	ATOMIC("amoxor.d", 4, 3),
+	ATOMIC("amoor.d", 8, 3),
+	ATOMIC("amoand.d", 12, 3),
+	ATOMIC("amomin.d", 16, 3),
+	ATOMIC("amomax.d", 20, 3),
+	ATOMIC("amominu.d", 24, 3),
+	ATOMIC("amomaxu.d", 28, 3),
+	ATOMIC("amoswap.b", 1, 0),
+	ATOMIC("amoswap.h", 1, 1),
+	ATOMIC("amocas.w", 5, 2),
+	ATOMIC("amocas.d", 5, 3),
 	{"c.lw", CL(0x4000, A2, A1, 0), COMPRESSED(LW(A2, X0, 0)), 2, A1, false, 0},
-	{"c.lw with an offset", CL(0x4000, A2, A1, 0x40), COMPRESSED(LW(A2, X0, 0)), 2, A1, false, 4},
+	{"c.lw with an offset", CL(0x4000, A2, A1, 0x40), COMPRESSED(LW(A2, X0, 0)), 2, A1, false,
+	 4},
 	{"c.ld", CL(0x6000, A2, A1, 0), COMPRESSED(LD(A2, X0, 0)), 2, A1, false, 0},
-	{"c.ld with an offset", CL(0x6000, A2, A1, 0x400), COMPRESSED(LD(A2, X0, 0)), 2, A1, false, 8},
+	{"c.ld with an offset", CL(0x6000, A2, A1, 0x400), COMPRESSED(LD(A2, X0, 0)), 2, A1, false,
+	 8},
 	{"c.fld", CL(0x2000, A2, A1, 0), COMPRESSED(FLD(A2, X0, 0)), 2, A1, false, 0},
 	{"c.sw", CL(0xc000, A2, A1, 0), COMPRESSED(SW(A2, X0, 0)), 2, A1, true, 0},
-	{"c.sw with an offset", CL(0xc000, A2, A1, 0x40), COMPRESSED(SW(A2, X0, 0)), 2, A1, true, 4},
+	{"c.sw with an offset", CL(0xc000, A2, A1, 0x40), COMPRESSED(SW(A2, X0, 0)), 2, A1, true,
+	 4},
 	{"c.sd", CL(0xe000, A2, A1, 0), COMPRESSED(SD(A2, X0, 0)), 2, A1, true, 0},
-	{"c.sd with an offset", CL(0xe000, A2, A1, 0x400), COMPRESSED(SD(A2, X0, 0)), 2, A1, true, 8},
+	{"c.sd with an offset", CL(0xe000, A2, A1, 0x400), COMPRESSED(SD(A2, X0, 0)), 2, A1, true,
+	 8},
 	{"c.fsd", CL(0xa000, A2, A1, 0), COMPRESSED(FSD(A2, X0, 0)), 2, A1, true, 0},
 	{"c.lwsp", 0x4002 | A2 << 7, COMPRESSED(LW(A2, X0, 0)), 2, SP, false, 0},
-	{"c.lwsp with an offset", 0x4002 | A2 << 7 | 4 << 4, COMPRESSED(LW(A2, X0, 0)), 2, SP, false, 16},
+	{"c.lwsp with an offset", 0x4002 | A2 << 7 | 4 << 4, COMPRESSED(LW(A2, X0, 0)), 2, SP,
+	 false, 16},
 	{"c.ldsp", 0x6002 | A2 << 7, COMPRESSED(LD(A2, X0, 0)), 2, SP, false, 0},
 	{"c.fldsp", 0x2002 | A2 << 7, COMPRESSED(FLD(A2, X0, 0)), 2, SP, false, 0},
 	{"c.swsp", 0xc002 | A2 << 2, COMPRESSED(SW(A2, X0, 0)), 2, SP, true, 0},
 	{"c.sdsp", 0xe002 | A2 << 2, COMPRESSED(SD(A2, X0, 0)), 2, SP, true, 0},
-	{"c.sdsp with an offset", 0xe002 | A2 << 2 | 1 << 7, COMPRESSED(SD(A2, X0, 0)), 2, SP, true, 64},
+	{"c.sdsp with an offset", 0xe002 | A2 << 2 | 1 << 7, COMPRESSED(SD(A2, X0, 0)), 2, SP, true,
+	 64},
 	{"c.fsdsp", 0xa002 | A2 << 2, COMPRESSED(FSD(A2, X0, 0)), 2, SP, true, 0},
 	{"c.lbu", CL(0x8000, A2, A1, 0), COMPRESSED(LBU(A2, X0, 0)), 2, A1, false, 0},
-	{"c.lbu with an offset", CL(0x8000, A2, A1, 0x40), COMPRESSED(LBU(A2, X0, 0)), 2, A1, false, 1},
+	{"c.lbu with an offset", CL(0x8000, A2, A1, 0x40), COMPRESSED(LBU(A2, X0, 0)), 2, A1, false,
+	 1},
 	{"c.lhu", CL(0x8400, A2, A1, 0), COMPRESSED(LHU(A2, X0, 0)), 2, A1, false, 0},
 	{"c.lh", CL(0x8440, A2, A1, 0), COMPRESSED(LH(A2, X0, 0)), 2, A1, false, 0},
 	{"c.sb", CL(0x8800, A2, A1, 0), COMPRESSED(SB(A2, X0, 0)), 2, A1, true, 0},
@@ -450,8 +500,8 @@ static void misaligned_fetch(void)
 		put_code((const u32[]){JALR(X0, A1, 0), NOP}, 2);
 		regs()[A1] = code_addr(IN_DVS, 1) + 2;
 		o = run_at(IN_DVS, code_addr(IN_DVS, 0));
-		CHECK_TRAP(o, delegate ? AT_VS : AT_HU, EXC_INST_MISALIGNED,
-			   code_addr(IN_DVS, 0), code_addr(IN_DVS, 1) + 2);
+		CHECK_TRAP(o, delegate ? AT_VS : AT_HU, EXC_INST_MISALIGNED, code_addr(IN_DVS, 0),
+			   code_addr(IN_DVS, 1) + 2);
 		if (!delegate)
 			CHECK_EQ(o->hustatus, HUSTATUS_SPV | HUSTATUS_SPVP | HUSTATUS_GVA);
 	}

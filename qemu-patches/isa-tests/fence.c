@@ -32,7 +32,7 @@ struct fence {
 	enum mode mode;
 	u32 insn;
 	bool by_address; /* A1 = the address of the stage changed, else of nothing */
-	bool by_asid;	 /* A2 = the ASID */
+	bool by_asid;    /* A2 = the ASID */
 };
 
 static const struct fence fences[] = {
@@ -105,8 +105,10 @@ static void changed_pte(const struct fence *f)
 		u64 *page, *pte;
 
 		test("[FEN-%u] %s after moving the page, accessed by %s as %s",
-		     f->mode == IN_HS && f->stage == 0 ? 1 : f->stage == 1 ? 2 : 3, f->name,
-		     by == IN_HU ? "HLV" : "a load", mode_name[mode]);
+		     f->mode == IN_HS && f->stage == 0 ? 1
+			     : f->stage == 1           ? 2
+						       : 3,
+		     f->name, by == IN_HU ? "HLV" : "a load", mode_name[mode]);
 		fence_world(ATP_39);
 		w = window_new(mode);
 		page = other_page();
@@ -128,7 +130,10 @@ static void revoked_permission(const struct fence *f)
 	u64 *pte;
 
 	test("[FEN-%u] %s after revoking permissions",
-	     f->mode == IN_HS && f->stage == 0 ? 1 : f->stage == 1 ? 2 : 3, f->name);
+	     f->mode == IN_HS && f->stage == 0 ? 1
+		     : f->stage == 1           ? 2
+					       : 3,
+	     f->name);
 	fence_world(ATP_39);
 	w = window_new(IN_DVS);
 	pte = pte_of(&w, f->stage);
@@ -171,7 +176,10 @@ static void changed_table(const struct fence *f)
 	u64 *table, *page, *pointer;
 
 	test("[FEN-%u] %s after changing a pointer to a table",
-	     f->mode == IN_HS && f->stage == 0 ? 1 : f->stage == 1 ? 2 : 3, f->name);
+	     f->mode == IN_HS && f->stage == 0 ? 1
+		     : f->stage == 1           ? 2
+					       : 3,
+	     f->name);
 	fence_world(ATP_39);
 	w = window_new(IN_DVS);
 	page = other_page();
@@ -179,8 +187,9 @@ static void changed_table(const struct fence *f)
 	table = alloc_pages(1);
 	table[address_in(&w, f->stage) >> 12 & 511] =
 		make_pte(target_name(f->stage, page), *pte_of(&w, f->stage) & 0x3ff);
-	pointer = table_pte(f->stage == 0 ? &world.host : f->stage == 1 ? &world.stage2 :
-								     &world.guest,
+	pointer = table_pte(f->stage == 0           ? &world.host
+				    : f->stage == 1 ? &world.stage2
+						    : &world.guest,
 			    address_in(&w, f->stage), 1);
 	*pointer = make_pte(target_name(f->stage == 0 ? 0 : f->stage, table), PTE_V);
 	do_fence(f, &w);
@@ -192,7 +201,9 @@ static void changed_table(const struct fence *f)
 /* A second address space of the same shape, with the window elsewhere. */
 static struct table second_table(int stage, const struct window *w, const u64 *page)
 {
-	const struct table *t = stage == 0 ? &world.host : stage == 1 ? &world.stage2 : &world.guest;
+	const struct table *t = stage == 0 ? &world.host
+		: stage == 1               ? &world.stage2
+					   : &world.guest;
 	struct table copy = table_new(t->mode, t->x4, t->name_offset);
 
 	memcpy((void *)copy.root, (void *)t->root, (t->x4 ? 4 : 1) * PAGE_SIZE);

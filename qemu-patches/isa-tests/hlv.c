@@ -6,7 +6,7 @@
 
 struct guest_access {
 	const char *name;
-	u32 insn; /* A0 <- [A1] or [A1] <- A2 */
+	u32 insn;  /* A0 <- [A1] or [A1] <- A2 */
 	u64 value; /* of a load of PATTERN, or what a store of PATTERN leaves */
 	bool store, exec;
 };
@@ -148,8 +148,8 @@ static void guest_faults(void)
 				      tinst, spvp);
 		}
 
-		test("[EXIT-3] [EXIT-2] %s, SPVP %u: a table of the guest without stage 2",
-		     a->name, spvp);
+		test("[EXIT-3] [EXIT-2] %s, SPVP %u: a table of the guest without stage 2", a->name,
+		     spvp);
 		new_world(ATP_39, ATP_39, ATP_39);
 		w = window_new(page_for(spvp));
 		set_spvp(spvp);
@@ -424,7 +424,9 @@ static void kernel_uses_hgatp(void)
 /* An access of M-mode as the guest's S-mode. */
 static const struct outcome *by_mprv(const struct window *w, enum access kind)
 {
-	u32 insn = kind == LOAD ? LD(A0, A1, 0) : kind == STORE ? SD(A2, A1, 0) : AMOADD_D(A0, A1, A2);
+	u32 insn = kind == LOAD ? LD(A0, A1, 0)
+		: kind == STORE ? SD(A2, A1, 0)
+				: AMOADD_D(A0, A1, A2);
 
 	*cell_of(w) = WINDOW_MAGIC;
 	regs()[A0] = 7;
@@ -460,9 +462,10 @@ static void firmware(void)
 		o = by_mprv(&w, kind);
 		CHECK_DONE(o);
 		CHECK_EQ(o->x[A0], kind == STORE ? 7 : WINDOW_MAGIC);
-		CHECK_EQ(*cell_of(&w), kind == LOAD ? WINDOW_MAGIC :
-				 kind == STORE	    ? 1 :
-						      WINDOW_MAGIC + 1);
+		CHECK_EQ(*cell_of(&w),
+			 kind == LOAD            ? WINDOW_MAGIC
+				 : kind == STORE ? 1
+						 : WINDOW_MAGIC + 1);
 		CHECK_EQ(page[WINDOW_DATA / 8], 0x2222222222222222);
 
 		test("[EN-4] ... and the plain guest's with EN=0: %s", access_name[kind]);

@@ -230,8 +230,7 @@ static void machine_interrupts(void)
 		o = run_at(mode, code_addr(mode, 0));
 		CHECK_TRAP(o, AT_M, CAUSE_INTERRUPT | IRQ_SSI, code_addr(mode, 0), 0);
 		CHECK_EQ(o->mstatus & MSTATUS_MPV, MSTATUS_MPV);
-		CHECK_EQ(o->mstatus & MSTATUS_MPP,
-			 mode == IN_DVS ? 1ul << MSTATUS_MPP_SHIFT : 0);
+		CHECK_EQ(o->mstatus & MSTATUS_MPP, mode == IN_DVS ? 1ul << MSTATUS_MPP_SHIFT : 0);
 		CHECK_EQ(o->mstatus & MSTATUS_GVA, 0);
 		check_registers(o);
 		CHECK_EQ(o->hucause, 5);
@@ -428,7 +427,8 @@ static void fault_then_repair(void)
 		const struct outcome *o;
 		u64 pte;
 
-		test("[HOST-2] %s: after the kernel has paged in, huret executes it", access_name[kind]);
+		test("[HOST-2] %s: after the kernel has paged in, huret executes it",
+		     access_name[kind]);
 		new_world(ATP_39, ATP_39, ATP_39);
 		w = window_new(IN_DVS);
 		pte = *w.host_pte;

@@ -82,9 +82,8 @@ static void legal_in_hu(void)
 	usual_world();
 	regs()[A0] = 0x1234;
 	regs()[A1] = 77;
-	o = RUN(IN_HU, HUPOST(A0, A1, A2), HUFENCE_V(X0, X0), HUFENCE_V(A1, X0),
-		HUFENCE_V(A1, A2), HUFENCE_V(X0, A2), HUFENCE_G(X0), HUFENCE_G(A1),
-		HUPOST(X0, A1, A2));
+	o = RUN(IN_HU, HUPOST(A0, A1, A2), HUFENCE_V(X0, X0), HUFENCE_V(A1, X0), HUFENCE_V(A1, A2),
+		HUFENCE_V(X0, A2), HUFENCE_G(X0), HUFENCE_G(A1), HUPOST(X0, A1, A2));
 	CHECK_DONE(o);
 	CHECK_EQ(o->x[A0], 0);
 	CHECK_EQ(o->x[0], 0);
@@ -207,7 +206,8 @@ static void sret_clears_en(void)
 		put_code((const u32[]){NOP}, 1);
 		csr_write(CSR_HSTATUS, HSTATUS_SPV);
 		csr_write(CSR_SEPC, code_addr(IN_VS, 0));
-		csr_write(CSR_MSTATUS, (csr_read(CSR_MSTATUS) & ~MSTATUS_SPP) | (spp ? MSTATUS_SPP : 0));
+		csr_write(CSR_MSTATUS,
+			  (csr_read(CSR_MSTATUS) & ~MSTATUS_SPP) | (spp ? MSTATUS_SPP : 0));
 		const struct outcome *o = run_at(IN_HS, (u64)do_sret);
 
 		/* The plain guest's ecall goes to M, none of it to HU. */
@@ -219,10 +219,12 @@ static void sret_clears_en(void)
 		test("[EN-2] sret with SPV=0 does not clear EN, SPP=%u", spp);
 		usual_world();
 		csr_write(CSR_HDVCTL, 0x00420001);
-		put_code((const u32[]){spp ? CSRRS(A0, CSR_SSTATUS, X0) : CSRRS(A0, CSR_HUSTATUS, X0)},
+		put_code((const u32[]){spp ? CSRRS(A0, CSR_SSTATUS, X0)
+					   : CSRRS(A0, CSR_HUSTATUS, X0)},
 			 1);
 		csr_write(CSR_SEPC, code_addr(spp ? IN_HS : IN_HU, 0));
-		csr_write(CSR_MSTATUS, (csr_read(CSR_MSTATUS) & ~MSTATUS_SPP) | (spp ? MSTATUS_SPP : 0));
+		csr_write(CSR_MSTATUS,
+			  (csr_read(CSR_MSTATUS) & ~MSTATUS_SPP) | (spp ? MSTATUS_SPP : 0));
 		o = run_at(IN_HS, (u64)do_sret);
 		CHECK_EQ(o->mepc, code_addr(spp ? IN_HS : IN_HU, 1));
 		CHECK_EQ(csr_read(CSR_HDVCTL), 0x00420001);

@@ -47,9 +47,18 @@ struct mutation {
 	bool fails[ACCESSES];
 };
 
-#define ALL_FAIL {true, true, true, true}
-#define NONE_FAILS {false, false, false, false}
-#define WRITES_FAIL {false, false, true, true}
+#define ALL_FAIL                                                                                   \
+	{                                                                                          \
+		true, true, true, true                                                             \
+	}
+#define NONE_FAILS                                                                                 \
+	{                                                                                          \
+		false, false, false, false                                                         \
+	}
+#define WRITES_FAIL                                                                                \
+	{                                                                                          \
+		false, false, true, true                                                           \
+	}
 
 static const struct mutation host_mutations[] = {
 	{"unchanged", 0, 0, NONE_FAILS},
@@ -374,7 +383,8 @@ static void guest_table_without_stage2(int level)
 	};
 
 	for (enum access kind = FETCH; kind < ACCESSES; kind++) {
-		test("[MEM-1] [EXIT-2] %s: table of the VS stage, level %d, not readable by stage 2",
+		test("[MEM-1] [EXIT-2] %s: table of the VS stage, level %d, not readable by stage "
+		     "2",
 		     access_name[kind], level);
 		for (unsigned int i = 0; i < ARRAY_SIZE(none_read); i++) {
 			struct window w = faulty_window(1, IN_DVS);
@@ -461,10 +471,10 @@ static void table_on_bad_host_page(bool of_guest, int level)
 		     access_name[kind], of_guest ? "the VS stage" : "stage 2", level);
 		for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++) {
 			struct window w = faulty_window(1, IN_DVS);
-			struct table_ref r = reference(
-				(u64)(of_guest ? table_pte(&world.guest, w.gva, level) :
-						 table_pte(&world.stage2, w.gpa, level)),
-				of_guest);
+			struct table_ref r =
+				reference((u64)(of_guest ? table_pte(&world.guest, w.gva, level)
+							 : table_pte(&world.stage2, w.gpa, level)),
+					  of_guest);
 			const struct outcome *o;
 
 			note("%s", bad[i].name);
@@ -584,7 +594,9 @@ static void misaligned_superpages(void)
 	for (int stage = 0; stage < 3; stage++) {
 		for (int level = 1; level < 5; level++) {
 			test("[MEM-3] misaligned leaf of level %d in the %s", level,
-			     stage == 0 ? "host" : stage == 1 ? "stage 2" : "VS stage");
+			     stage == 0           ? "host"
+				     : stage == 1 ? "stage 2"
+						  : "VS stage");
 			for (enum access kind = FETCH; kind < ACCESSES; kind++) {
 				for (int bit = 0; bit < 9 * level; bit += 4) {
 					struct window w;
@@ -595,8 +607,9 @@ static void misaligned_superpages(void)
 						       stage == 1 ? level : 0,
 						       stage == 0 ? level : 0);
 					note("%s, bit %d", access_name[kind], bit);
-					pte = stage == 0 ? w.host_pte :
-						stage == 1 ? w.stage2_pte : w.guest_pte;
+					pte = stage == 0     ? w.host_pte
+						: stage == 1 ? w.stage2_pte
+							     : w.guest_pte;
 					*pte |= 1ul << (10 + bit);
 					fence_all();
 					const struct outcome *o = window_access(&w, kind);
@@ -624,14 +637,14 @@ static void bad_pointers(void)
 		const char *name;
 		u64 set;
 	} bits[] = {
-		{"A", PTE_A}, {"D", PTE_D}, {"U", PTE_U}, {"PBMT", PTE_PBMT_NC},
-		{"N", PTE_N}, {"reserved bit 55", 1ul << 55},
+		{"A", PTE_A},          {"D", PTE_D}, {"U", PTE_U},
+		{"PBMT", PTE_PBMT_NC}, {"N", PTE_N}, {"reserved bit 55", 1ul << 55},
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(bits); i++) {
 		for (int level = 0; level < 2; level++) {
-			test("[MEM-3] stage-2 %s with %s set", level ? "pointer" : "pointer at level 0",
-			     bits[i].name);
+			test("[MEM-3] stage-2 %s with %s set",
+			     level ? "pointer" : "pointer at level 0", bits[i].name);
 			for (enum access kind = FETCH; kind < ACCESSES; kind++) {
 				struct window w = faulty_window(1, IN_DVS);
 				u64 *pte = table_pte(&world.stage2, w.gpa, level);
@@ -714,7 +727,8 @@ static void forged_roots(void)
 				table_map(&world.host, root + n * PAGE_SIZE,
 					  (u64)table + n * PAGE_SIZE, 0, pages[i].flags);
 			fence_all();
-			index_hva = root + 8 * (code_addr(IN_DVS, 0) >> (12 + 9 * (mode - ATP_39 + 2)));
+			index_hva =
+				root + 8 * (code_addr(IN_DVS, 0) >> (12 + 9 * (mode - ATP_39 + 2)));
 			CHECK_HOST_FAULT(RUN(IN_DVS, NOP), IN_DVS, code_addr(IN_DVS, 0),
 					 EXC_LOAD_PAGE, index_hva);
 		}

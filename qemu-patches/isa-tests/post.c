@@ -11,9 +11,9 @@
 enum other_job { REST, SHOW, GUEST_SPIN, GUEST_LOOP, TOGGLE, POST_BACK, QUIT };
 
 static struct {
-	u64 job;     /* enum other_job, written by hart 0 */
-	u64 done;    /* the job that the other hart does, or has done */
-	u64 hdvctl, vmid; /* for it */
+	u64 job;            /* enum other_job, written by hart 0 */
+	u64 done;           /* the job that the other hart does, or has done */
+	u64 hdvctl, vmid;   /* for it */
 	u64 hvip, doorbell; /* what it saw, or shall set */
 	u64 count, lost, errors;
 	struct outcome outcome;
@@ -151,11 +151,9 @@ static void post_back(void)
 /* A guest whose handler (HU, at hutvec) goes straight back in after each doorbell. */
 #define LOOP_BELLS 2000
 static const u32 bell_handler[] = {
-	ADDI(S1, S1, 1),	      /* count */
-	SD(S1, S2, 0),	      /* tell */
-	BNE(S1, S3, 8),
-	ECALL,
-	HURET,
+	ADDI(S1, S1, 1), /* count */
+	SD(S1, S2, 0),   /* tell */
+	BNE(S1, S3, 8),  ECALL, HURET,
 };
 static u32 bell_code[16] __attribute__((aligned(4096)));
 static u64 bells __attribute__((aligned(4096)));
@@ -243,8 +241,8 @@ static u64 post(u64 index, u64 bits)
 	return regs()[A0];
 }
 
-static const u64 all_bits[] = {0,     1,	 4,	     0x400, 0x405, 0x404, 0x401,
-			       0x005, 0x40, 0x444, ~0ul, ~0x405ul, 0xfffffbfa};
+static const u64 all_bits[] = {0,     1,    4,     0x400, 0x405,    0x404,     0x401,
+			       0x005, 0x40, 0x444, ~0ul,  ~0x405ul, 0xfffffbfa};
 
 static void to_self(void)
 {
@@ -276,9 +274,21 @@ static void to_self(void)
 	CHECK_EQ(regs()[A0], 1);
 }
 
-static const u64 wrong[] = {0,	    1,	     2,	    4,		 6,	      0xfffe,	   0xffff,
-			    0x10000, 0x10005, 0x50005, 0x100000005, 1ul << 63, (1ul << 63) | 5,
-			    ~0ul,    ~0ul - 0xffff + 5};
+static const u64 wrong[] = {0,
+			    1,
+			    2,
+			    4,
+			    6,
+			    0xfffe,
+			    0xffff,
+			    0x10000,
+			    0x10005,
+			    0x50005,
+			    0x100000005,
+			    1ul << 63,
+			    (1ul << 63) | 5,
+			    ~0ul,
+			    ~0ul - 0xffff + 5};
 
 static void check_untouched(void)
 {

@@ -382,7 +382,8 @@ static void collect(struct ptes *p, const struct step *s)
 /* Bits that a mutation flips: no PPN bit that could lead to other memory. */
 static u64 random_flip(void)
 {
-	static const u8 bits[] = {0, 1, 2, 3, 4, 1, 2, 3, 4, 6, 7, 6, 7, 6, 7, 5, 8, 54, 60, 61, 62, 63};
+	static const u8 bits[] = {0, 1, 2, 3, 4, 1, 2,  3,  4,  6,  7,
+				  6, 7, 6, 7, 5, 8, 54, 60, 61, 62, 63};
 	u64 flip = 0;
 
 	do {
@@ -423,14 +424,15 @@ static void random_environment(void)
 	env.guest_adue = one_in(2);
 	env.pbmte = one_in(2);
 	env.guest_pbmte = one_in(2);
-	csr_write(CSR_MENVCFG, ENVCFG_STCE | (env.adue ? ENVCFG_ADUE : 0) |
-				       (env.pbmte ? ENVCFG_PBMTE : 0));
-	csr_write(CSR_HENVCFG, ENVCFG_STCE | (env.guest_adue ? ENVCFG_ADUE : 0) |
-				       (env.guest_pbmte ? ENVCFG_PBMTE : 0));
+	csr_write(CSR_MENVCFG,
+		  ENVCFG_STCE | (env.adue ? ENVCFG_ADUE : 0) | (env.pbmte ? ENVCFG_PBMTE : 0));
+	csr_write(CSR_HENVCFG,
+		  ENVCFG_STCE | (env.guest_adue ? ENVCFG_ADUE : 0) |
+			  (env.guest_pbmte ? ENVCFG_PBMTE : 0));
 	csr_clear(CSR_MSTATUS, MSTATUS_MXR);
 	csr_set(CSR_MSTATUS, env.host_mxr ? MSTATUS_MXR : 0);
-	csr_write(CSR_HUVSSTATUS, (env.guest_mxr ? MSTATUS_MXR : 0) |
-					  (env.guest_sum ? MSTATUS_SUM : 0));
+	csr_write(CSR_HUVSSTATUS,
+		  (env.guest_mxr ? MSTATUS_MXR : 0) | (env.guest_sum ? MSTATUS_SUM : 0));
 }
 
 /* ---- comparing ---- */
@@ -530,7 +532,8 @@ void test_main(void)
 {
 	print("# seed %lx\n", SEED);
 	for (unsigned int i = 0; i < 16; i++) {
-		test("[MEM-1] [MEM-2] [MEM-3] [EXC-1] [HOST-2] random tables, vsatp mode %d, hugatp "
+		test("[MEM-1] [MEM-2] [MEM-3] [EXC-1] [HOST-2] random tables, vsatp mode %d, "
+		     "hugatp "
 		     "mode %d",
 		     modes[i & 3], modes[i >> 2]);
 		trials(modes[i & 3], modes[i >> 2]);

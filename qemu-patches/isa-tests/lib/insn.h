@@ -34,8 +34,8 @@
 	((uint32_t)(op) | ((uint32_t)(imm)&0x1f) << 7 | (uint32_t)(f3) << 12 |                     \
 	 (uint32_t)(rs1) << 15 | (uint32_t)(rs2) << 20 | (((uint32_t)(imm) >> 5) & 0x7f) << 25)
 
-#define INSN_B(f3, rs1, rs2, imm)                                                                 \
-	(0x63u | (((uint32_t)(imm) >> 11) & 1) << 7 | (((uint32_t)(imm) >> 1) & 15) << 8 |        \
+#define INSN_B(f3, rs1, rs2, imm)                                                                  \
+	(0x63u | (((uint32_t)(imm) >> 11) & 1) << 7 | (((uint32_t)(imm) >> 1) & 15) << 8 |         \
 	 (uint32_t)(f3) << 12 | (uint32_t)(rs1) << 15 | (uint32_t)(rs2) << 20 |                    \
 	 (((uint32_t)(imm) >> 5) & 63) << 25 | (((uint32_t)(imm) >> 12) & 1) << 31)
 #define BEQ(rs1, rs2, imm) INSN_B(0, rs1, rs2, imm)

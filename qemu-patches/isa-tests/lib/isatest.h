@@ -175,12 +175,12 @@ u64 access_pc(enum mode mode, enum access kind, u64 base);
 bool check_access_ok(const char *file, int line, const struct outcome *o, const struct window *w,
 		     enum access kind);
 /* A DV exit from the window access. */
-#define CHECK_EXIT(o, w, kind, cause, gpa, tinst)                                                 \
+#define CHECK_EXIT(o, w, kind, cause, gpa, tinst)                                                  \
 	check_exit(__FILE__, __LINE__, o, w, kind, cause, gpa, tinst)
 void check_exit(const char *file, int line, const struct outcome *o, const struct window *w,
 		enum access kind, u64 cause, u64 gpa, u64 tinst);
 /* [HOST-2]: exit 49, then the exception at hutvec. */
-#define CHECK_HOST_FAULT(o, mode, pc, cause, hva)                                                 \
+#define CHECK_HOST_FAULT(o, mode, pc, cause, hva)                                                  \
 	check_host_fault(__FILE__, __LINE__, o, mode, pc, cause, hva)
 void check_host_fault(const char *file, int line, const struct outcome *o, enum mode mode, u64 pc,
 		      u64 cause, u64 hva);

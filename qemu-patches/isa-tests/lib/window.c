@@ -146,8 +146,8 @@ void check_host_fault(const char *file, int line, const struct outcome *o, enum 
 	check_eq(file, line, "htval or mtval2", o->gpa, 0);
 	check_eq(file, line, "htinst or mtinst", o->tinst, 0);
 	if (to_hs) {
-		check_eq(file, line, "hstatus.SPV and GVA", o->hstatus & (HSTATUS_SPV | HSTATUS_GVA),
-			 0);
+		check_eq(file, line, "hstatus.SPV and GVA",
+			 o->hstatus & (HSTATUS_SPV | HSTATUS_GVA), 0);
 		check_eq(file, line, "sstatus.SPP", o->sstatus & MSTATUS_SPP, 0);
 	} else {
 		check_eq(file, line, "mstatus.MPV, GVA and MPP",
