@@ -368,6 +368,30 @@ static u64 load_by(enum mode mode, const struct window *w)
 	return regs()[A0];
 }
 
+#define MPRV_BITS (MSTATUS_MPRV | MSTATUS_MPV | 1ul << MSTATUS_MPP_SHIFT)
+
+/* An access of M-mode as the guest's S-mode. */
+static const struct outcome *by_mprv(const struct window *w, enum access kind)
+{
+	u32 insn = kind == LOAD ? LD(A0, A1, 0)
+		: kind == STORE ? SD(A2, A1, 0)
+				: AMOADD_D(A0, A1, A2);
+
+	*cell_of(w) = WINDOW_MAGIC;
+	regs()[A0] = 7;
+	regs()[A1] = w->gva + WINDOW_DATA;
+	regs()[A2] = 1;
+	regs()[A4] = MPRV_BITS;
+	regs()[A5] = MSTATUS_MPRV;
+	/* MPP is M on entry: what is left after the clearing is S. */
+	regs()[A3] = 2ul << MSTATUS_MPP_SHIFT;
+	const struct outcome *o = RUN(IN_M, CSRRC(X0, CSR_MSTATUS, A3), CSRRS(X0, CSR_MSTATUS, A4),
+				      insn, CSRRC(X0, CSR_MSTATUS, A5));
+
+	csr_clear(CSR_MSTATUS, MSTATUS_MPRV);
+	return o;
+}
+
 static void kernel_uses_hgatp(void)
 {
 	struct window w;
@@ -390,6 +414,9 @@ static void kernel_uses_hgatp(void)
 		CHECK_EQ(load_by(IN_HU, &w), WINDOW_MAGIC);
 		CHECK_EQ(load_by(IN_HS, &w), 0x2222222222222222);
 		CHECK_EQ(load_by(IN_M, &w), WINDOW_MAGIC);
+		CHECK_EQ(load_by(IN_HS, &w), 0x2222222222222222);
+		CHECK_DONE(by_mprv(&w, LOAD));
+		CHECK_EQ(regs()[A0], WINDOW_MAGIC);
 		CHECK_EQ(load_by(IN_HS, &w), 0x2222222222222222);
 	}
 	note("EN = 0");
@@ -417,30 +444,6 @@ static void kernel_uses_hgatp(void)
 	CHECK_TRAP(o, AT_HS, EXC_LOAD_GUEST_PAGE, code_addr(IN_HS, 0), w.gva + WINDOW_DATA);
 	CHECK_EQ(o->hstatus & (HSTATUS_GVA | HSTATUS_SPV), HSTATUS_GVA);
 	check_hu_unmarked(o);
-}
-
-#define MPRV_BITS (MSTATUS_MPRV | MSTATUS_MPV | 1ul << MSTATUS_MPP_SHIFT)
-
-/* An access of M-mode as the guest's S-mode. */
-static const struct outcome *by_mprv(const struct window *w, enum access kind)
-{
-	u32 insn = kind == LOAD ? LD(A0, A1, 0)
-		: kind == STORE ? SD(A2, A1, 0)
-				: AMOADD_D(A0, A1, A2);
-
-	*cell_of(w) = WINDOW_MAGIC;
-	regs()[A0] = 7;
-	regs()[A1] = w->gva + WINDOW_DATA;
-	regs()[A2] = 1;
-	regs()[A4] = MPRV_BITS;
-	regs()[A5] = MSTATUS_MPRV;
-	/* MPP is M on entry: what is left after the clearing is S. */
-	regs()[A3] = 2ul << MSTATUS_MPP_SHIFT;
-	const struct outcome *o = RUN(IN_M, CSRRC(X0, CSR_MSTATUS, A3), CSRRS(X0, CSR_MSTATUS, A4),
-				      insn, CSRRC(X0, CSR_MSTATUS, A5));
-
-	csr_clear(CSR_MSTATUS, MSTATUS_MPRV);
-	return o;
 }
 
 static void firmware(void)
