@@ -101,6 +101,31 @@ static void pending_on_entry(void)
 	}
 }
 
+/* A guest that waits is woken, and goes on behind its wfi. */
+static void waiting(void)
+{
+	const struct outcome *o;
+
+	test("[HOST-1] an interrupt of the host ends the guest's wfi");
+	interrupt_world();
+	put_code((const u32[]){WFI, NOP}, 2);
+	csr_write(CSR_STIMECMP, csr_read(CSR_TIME) + 100);
+	o = run_at(IN_DVS, code_addr(IN_DVS, 0));
+	check_host_interrupt(o, IN_DVS, code_addr(IN_DVS, 1), IRQ_STI);
+
+	test("[TIME-1] the guest's own timer ends its wfi, with no exit");
+	interrupt_world();
+	csr_write(CSR_MIE, 0);
+	put_code((const u32[]){WFI, NOP}, 2);
+	set_en(true);
+	csr_write(CSR_HUTIMEDELTA, 1ul << 40);
+	csr_write(CSR_HUVSIE, 0x20);
+	csr_write(CSR_HUVSSTATUS, MSTATUS_SIE);
+	csr_write(CSR_HUVSTIMECMP, csr_read(CSR_TIME) + (1ul << 40) + 100);
+	o = run_at(IN_DVS, code_addr(IN_DVS, 0));
+	CHECK_TRAP(o, AT_VS, CAUSE_INTERRUPT | IRQ_STI, code_addr(IN_DVS, 1), 0);
+}
+
 static void in_hu(void)
 {
 	const struct outcome *o;
@@ -447,6 +472,7 @@ static void fault_then_repair(void)
 void test_main(void)
 {
 	pending_on_entry();
+	waiting();
 	in_hu();
 	host_before_guest();
 	doorbell();

@@ -14,8 +14,9 @@ static struct {
 	u64 job;            /* enum other_job, written by hart 0 */
 	u64 done;           /* the job that the other hart does, or has done */
 	u64 hdvctl, vmid;   /* for it */
-	u64 hvip, doorbell; /* what it saw, or shall set */
-	u64 count, lost, errors;
+	u64 hvip, doorbell; /* what it saw */
+	bool waits;         /* in wfi, not in a loop */
+	u64 count;
 	struct outcome outcome;
 } other __attribute__((aligned(64)));
 
@@ -84,6 +85,11 @@ static const u32 spin_code[] = {
 	INSN_B(0, X0, X0, -4),
 };
 
+static const u32 wait_code[] = {
+	WFI,
+	INSN_B(0, X0, X0, -4),
+};
+
 /* A guest that spins, to be interrupted by what comes. */
 static void guest_spin(void)
 {
@@ -92,7 +98,7 @@ static void guest_spin(void)
 	join_world();
 	csr_write(CSR_HUVSIE, 0x222);
 	csr_write(CSR_HUVSSTATUS, MSTATUS_SIE);
-	put_code(spin_code, ARRAY_SIZE(spin_code));
+	put_code(other.waits ? wait_code : spin_code, ARRAY_SIZE(spin_code));
 	/* Hart 0 knows by memory that the guest runs: it stores there. */
 	set(&other.done, GUEST_SPIN);
 	o = run_at(IN_DVS, code_addr(IN_DVS, 0));
@@ -396,7 +402,9 @@ static void running_guest(void)
 	for (unsigned int i = 0; i < 30; i++) {
 		unsigned int n = i % ARRAY_SIZE(posts);
 
-		test("[POST-3] bit %lx reaches a running guest, round %u", posts[n].bits, i / 3);
+		other.waits = i & 1;
+		test("[POST-3] bit %lx reaches a guest %s, round %u", posts[n].bits,
+		     other.waits ? "in wfi" : "that runs", i / 3);
 		own_world();
 		begin(GUEST_SPIN, hdvctl(OTHER_INDEX, true), VMID);
 		/* Into the guest, or right before it: both must do. */
