@@ -5,6 +5,7 @@
 #define UART 0x10000000ul
 #define UART_LSR 5
 #define UART_LSR_THRE 0x20
+#define UART_LSR_TEMT 0x40
 #define SIFIVE_TEST 0x100000ul
 #define TEST_PASS 0x5555
 #define TEST_FAIL 0x13333
@@ -221,7 +222,11 @@ bool check_done(const char *file, int line, const struct outcome *o)
 void power_off(bool ok)
 {
 	volatile u32 *device = (volatile u32 *)SIFIVE_TEST;
+	volatile u8 *uart = (volatile u8 *)UART;
 
+	/* The last line must be out. */
+	while (!(uart[UART_LSR] & UART_LSR_TEMT))
+		;
 	*device = ok ? TEST_PASS : TEST_FAIL;
 	for (;;)
 		;
