@@ -60,6 +60,33 @@ static void virtual_interrupt_enables(void)
 	csr_write(CSR_HVIEN, 0);
 }
 
+/* The bits above 12 that AIA adds to hvip are not HU-mode's, with EN=1 or before. */
+static void injected_local_interrupts(void)
+{
+	const u64 local = 1ul << LOCAL_IRQ;
+
+	test("[CSR-2] AIA: huvip reaches no local interrupt in hvip");
+	usual_world();
+	csr_write(CSR_HVIEN, ~0ul);
+	csr_write(CSR_HVIP, local);
+	CHECK_EQ(csr_read(CSR_HVIP), local);
+	/* M- and HS-mode may use huvip with EN=0. */
+	CHECK_EQ(csr_read(CSR_HUVIP), 0);
+	csr_write(CSR_HUVIP, 0);
+	CHECK_EQ(csr_read(CSR_HVIP), local);
+	csr_write(CSR_HVIP, 0);
+	csr_write(CSR_HUVIP, ~0ul);
+	CHECK_EQ(csr_read(CSR_HVIP), HUVIP_MASK);
+	regs()[A1] = ~0ul;
+	CHECK_DONE(RUN(IN_HU, CSRRW(A0, CSR_HUVIP, A1)));
+	CHECK_EQ(regs()[A0], HUVIP_MASK);
+	set_en(false);
+	CHECK_EQ(csr_read(CSR_HVIP), HUVIP_MASK);
+	CHECK_EQ(csr_read(CSR_MIP) & local, 0);
+	csr_write(CSR_HVIP, 0);
+	csr_write(CSR_HVIEN, 0);
+}
+
 #define HVICTL_VTI (1ul << 30)
 
 static void virtual_trap_interrupts(void)
@@ -181,6 +208,7 @@ void test_main(void)
 {
 	state_enable();
 	virtual_interrupt_enables();
+	injected_local_interrupts();
 	virtual_trap_interrupts();
 	napot();
 	floating_point();
