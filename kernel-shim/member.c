@@ -105,14 +105,14 @@ static void leave(struct dv_member *member)
 	release_member(member);
 }
 
-/* A thread that has used KVM has lost the hart (EN-5); unloading is what notices. */
+/* Not after exec, nor after using KVM, which takes the hart (EN-5); unloading is what notices. */
 static bool is_alive(struct dv_member *member)
 {
 	local_irq_disable();
 	dv_hart_unload(member);
 	dv_hart_load(member);
 	local_irq_enable();
-	return !READ_ONCE(member->revoked);
+	return !READ_ONCE(member->revoked) && current->mm == member->mm;
 }
 
 /*

@@ -63,8 +63,6 @@ static void run_body(void *body)
 
 static void report(int number, const struct test *test, int status)
 {
-	if (getenv("SHIMTEST_NESTED") && WIFEXITED(status))
-		return;
 	if (WIFSIGNALED(status))
 		note("killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
 	if (status == EXIT_SKIP << 8)
@@ -89,6 +87,11 @@ int main(int argc, char **argv)
 			wanted |= !strcmp(argv[i], (*test)->name);
 		if (!wanted)
 			continue;
+		/* What a test executes is to see what its own thread has become. */
+		if (getenv("SHIMTEST_NESTED")) {
+			run_body((void *)*test);
+			return 0;
+		}
 		status = in_child(run_body, (void *)*test);
 		report(++number, *test, status);
 		failed |= status && status != EXIT_SKIP << 8;

@@ -261,6 +261,43 @@ TEST(guests_of_many_vms_share_a_hart)
 	competition(false);
 }
 
+/* One guest-physical address, another page for each vCPU: what the hart cached for one is not for the other. */
+static void *load_own_page(void *arg)
+{
+	struct competitor *self = arg;
+	struct guest *guest = self->guest;
+
+	pin(0);
+	CHECK_EQ(vm_attach(self->fd, self->index), 0);
+	guest_load_vcpu(guest, GUEST_BASE);
+	*(uint64_t *)(void *)(guest->memory + 0x1000) = self->multiplier;
+	guest->frame.gpr[A2] = GUEST_BASE + 0x1000;
+	for (int i = 0; i < 2000; i++) {
+		CSR_WRITE(CSR_HUEPC, GUEST_BASE);
+		CHECK_EQ(guest_run(guest), DV_CAUSE_VS_ECALL);
+		CHECK_EQ(guest->frame.gpr[A3], self->multiplier);
+		sched_yield();
+	}
+	return NULL;
+}
+
+TEST(translations_of_one_vm_stay_apart)
+{
+	struct competitor all[2] = {0};
+	pthread_t threads[2];
+	int fd = vm_open();
+
+	for (unsigned int i = 0; i < 2; i++) {
+		all[i].guest = guest_new(guest_load);
+		all[i].multiplier = 77 + i;
+		all[i].index = i;
+		all[i].fd = fd;
+		threads[i] = start(load_own_page, &all[i]);
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+}
+
 /* --- interrupts and posts --- */
 
 TEST(pending_interrupts_wait_with_their_vcpu)

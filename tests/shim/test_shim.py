@@ -79,6 +79,23 @@ def test_kernel_does_not_complain(results):
     assert [line for line in results["log"] if COMPLAINTS.search(line)] == []
 
 
+def test_kvm_comes_and_goes_beside_dv_guests():
+    """Debian's KVM is a module: without it hideleg is zero, and it clears vsie and hvip as it goes."""
+    done = host("rmmod kvm && /share/run-all hello_guest && "
+                "(while [ ! -e /tmp/stop ]; do insmod /lib/modules/kvm.ko && sleep 0.1 && rmmod kvm && "
+                "echo x >>/tmp/times; sleep 0.1; done) & sleep 3; cd /tmp/shim; "
+                "./switching; ./hostile; touch /tmp/stop; wait; echo times $(wc -l </tmp/times); "
+                "echo == log; dmesg", "--host-kernel", "debian",
+                "--share", BUILD / "tests" / "shim", timeout=300)
+    results = re.findall(r"^(not ok|ok) \d+ - (\w+)", done.stdout, re.M)
+    assert [name for verdict, name in results if verdict == "not ok"] == []
+    assert len(results) == len([1 for program, _ in CASES
+                                if program in ("hello_guest", "switching", "hostile")])
+    assert int(re.search(r"^times (\d+)$", done.stdout, re.M)[1]) > 3
+    log = sections(done.stdout[done.stdout.rindex("== log"):])["log"]
+    assert [line for line in log if COMPLAINTS.search(line)] == []
+
+
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_no_xdv_no_module(kernel):
     done = host("insmod /lib/duvisor.ko; echo status $?; ls /dev/duvisor; dmesg | grep duvisor:",
