@@ -22,6 +22,36 @@
 	.option	norelax
 	.text
 
+/* Load or store s0 to s11: the caller's in the frame, the guest's in the vcpu that a0 is. */
+	.macro	caller_s op
+	\op	s0, 8(sp)
+	\op	s1, 16(sp)
+	\op	s2, 24(sp)
+	\op	s3, 32(sp)
+	\op	s4, 40(sp)
+	\op	s5, 48(sp)
+	\op	s6, 56(sp)
+	\op	s7, 64(sp)
+	\op	s8, 72(sp)
+	\op	s9, 80(sp)
+	\op	s10, 88(sp)
+	\op	s11, 96(sp)
+	.endm
+	.macro	guest_s op
+	\op	s0, VCPU_GPR(8)(a0)
+	\op	s1, VCPU_GPR(9)(a0)
+	\op	s2, VCPU_GPR(18)(a0)
+	\op	s3, VCPU_GPR(19)(a0)
+	\op	s4, VCPU_GPR(20)(a0)
+	\op	s5, VCPU_GPR(21)(a0)
+	\op	s6, VCPU_GPR(22)(a0)
+	\op	s7, VCPU_GPR(23)(a0)
+	\op	s8, VCPU_GPR(24)(a0)
+	\op	s9, VCPU_GPR(25)(a0)
+	\op	s10, VCPU_GPR(26)(a0)
+	\op	s11, VCPU_GPR(27)(a0)
+	.endm
+
 /*
  * void hart_run(struct vcpu *vcpu)
  *
@@ -33,18 +63,7 @@
 hart_run:
 	addi	sp, sp, -FRAME_SIZE
 	sd	ra, 0(sp)
-	sd	s0, 8(sp)
-	sd	s1, 16(sp)
-	sd	s2, 24(sp)
-	sd	s3, 32(sp)
-	sd	s4, 40(sp)
-	sd	s5, 48(sp)
-	sd	s6, 56(sp)
-	sd	s7, 64(sp)
-	sd	s8, 72(sp)
-	sd	s9, 80(sp)
-	sd	s10, 88(sp)
-	sd	s11, 96(sp)
+	caller_s	sd
 	sd	gp, FRAME_GP(sp)
 	sd	tp, FRAME_TP(sp)
 	sd	a0, FRAME_VCPU(sp)
@@ -52,18 +71,7 @@ hart_run:
 
 	/* a0 = vcpu: load everything and go. */
 .Lenter:
-	ld	s0, VCPU_GPR(8)(a0)
-	ld	s1, VCPU_GPR(9)(a0)
-	ld	s2, VCPU_GPR(18)(a0)
-	ld	s3, VCPU_GPR(19)(a0)
-	ld	s4, VCPU_GPR(20)(a0)
-	ld	s5, VCPU_GPR(21)(a0)
-	ld	s6, VCPU_GPR(22)(a0)
-	ld	s7, VCPU_GPR(23)(a0)
-	ld	s8, VCPU_GPR(24)(a0)
-	ld	s9, VCPU_GPR(25)(a0)
-	ld	s10, VCPU_GPR(26)(a0)
-	ld	s11, VCPU_GPR(27)(a0)
+	guest_s	ld
 
 	/* a0 = vcpu, s0 to s11 are the guest's already. */
 .Lenter_saved:
@@ -151,52 +159,19 @@ hart_exit:
 	beqz	t0, .Lexit_full
 	lw	t0, VCPU_REQUEST(a0)
 	beqz	t0, .Lenter_saved
-	sd	s0, VCPU_GPR(8)(a0)
-	sd	s1, VCPU_GPR(9)(a0)
-	sd	s2, VCPU_GPR(18)(a0)
-	sd	s3, VCPU_GPR(19)(a0)
-	sd	s4, VCPU_GPR(20)(a0)
-	sd	s5, VCPU_GPR(21)(a0)
-	sd	s6, VCPU_GPR(22)(a0)
-	sd	s7, VCPU_GPR(23)(a0)
-	sd	s8, VCPU_GPR(24)(a0)
-	sd	s9, VCPU_GPR(25)(a0)
-	sd	s10, VCPU_GPR(26)(a0)
-	sd	s11, VCPU_GPR(27)(a0)
+	guest_s	sd
 	call	vcpu_resume
 	bnez	a0, .Lenter
 	j	.Lleave
 
 .Lexit_full:
-	sd	s0, VCPU_GPR(8)(a0)
-	sd	s1, VCPU_GPR(9)(a0)
-	sd	s2, VCPU_GPR(18)(a0)
-	sd	s3, VCPU_GPR(19)(a0)
-	sd	s4, VCPU_GPR(20)(a0)
-	sd	s5, VCPU_GPR(21)(a0)
-	sd	s6, VCPU_GPR(22)(a0)
-	sd	s7, VCPU_GPR(23)(a0)
-	sd	s8, VCPU_GPR(24)(a0)
-	sd	s9, VCPU_GPR(25)(a0)
-	sd	s10, VCPU_GPR(26)(a0)
-	sd	s11, VCPU_GPR(27)(a0)
+	guest_s	sd
 	call	vcpu_exit
 	bnez	a0, .Lenter
 
 .Lleave:
 	ld	ra, 0(sp)
-	ld	s0, 8(sp)
-	ld	s1, 16(sp)
-	ld	s2, 24(sp)
-	ld	s3, 32(sp)
-	ld	s4, 40(sp)
-	ld	s5, 48(sp)
-	ld	s6, 56(sp)
-	ld	s7, 64(sp)
-	ld	s8, 72(sp)
-	ld	s9, 80(sp)
-	ld	s10, 88(sp)
-	ld	s11, 96(sp)
+	caller_s	ld
 	addi	sp, sp, FRAME_SIZE
 	ret
 	.size	hart_exit, . - hart_exit

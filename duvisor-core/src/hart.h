@@ -49,7 +49,7 @@ HART_CSRS(HART_DECLARE_CSR)
 void hart_set_huvip(uint64_t bits);
 void hart_clear_huvip(uint64_t bits);
 
-/* Point hutvec at the exit path. Once per vCPU thread, before the first hart_enter(). */
+/* Point hutvec at the exit path. Once per vCPU thread, before the first hart_run(). */
 void hart_init(void);
 
 /*
