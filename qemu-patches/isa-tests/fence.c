@@ -60,6 +60,12 @@ static const struct fence fences[] = {
 	{"sinval.vma x0, asid", 0, IN_HS, SINVAL_VMA(X0, A2), false, true},
 };
 
+/* The number of the rule FEN-n that this fence is for. */
+static unsigned int fence_rule(const struct fence *f)
+{
+	return (unsigned int)f->stage + 1;
+}
+
 #define HOST_ASID 0x31ul
 #define GUEST_ASID 0x42ul
 #define VMID 0x15ul
@@ -104,10 +110,7 @@ static void changed_pte(const struct fence *f)
 		struct window w;
 		u64 *page, *pte;
 
-		test("[FEN-%u] %s after moving the page, accessed by %s as %s",
-		     f->mode == IN_HS && f->stage == 0 ? 1
-			     : f->stage == 1           ? 2
-						       : 3,
+		test("[FEN-%u] %s after moving the page, accessed by %s as %s", fence_rule(f),
 		     f->name, by == IN_HU ? "HLV" : "a load", mode_name[mode]);
 		fence_world(ATP_39);
 		w = window_new(mode);
@@ -129,11 +132,7 @@ static void revoked_permission(const struct fence *f)
 	struct window w;
 	u64 *pte;
 
-	test("[FEN-%u] %s after revoking permissions",
-	     f->mode == IN_HS && f->stage == 0 ? 1
-		     : f->stage == 1           ? 2
-					       : 3,
-	     f->name);
+	test("[FEN-%u] %s after revoking permissions", fence_rule(f), f->name);
 	fence_world(ATP_39);
 	w = window_new(IN_DVS);
 	pte = pte_of(&w, f->stage);
@@ -175,11 +174,7 @@ static void changed_table(const struct fence *f)
 	struct window w;
 	u64 *table, *page, *pointer;
 
-	test("[FEN-%u] %s after changing a pointer to a table",
-	     f->mode == IN_HS && f->stage == 0 ? 1
-		     : f->stage == 1           ? 2
-					       : 3,
-	     f->name);
+	test("[FEN-%u] %s after changing a pointer to a table", fence_rule(f), f->name);
 	fence_world(ATP_39);
 	w = window_new(IN_DVS);
 	page = other_page();

@@ -399,6 +399,32 @@ static void guest_table_without_stage2(int level)
 	}
 }
 
+static void update_in_read_only_host_page(enum access kind, bool of_guest)
+{
+	struct window w;
+	struct table_ref r;
+	u64 *updated, pte;
+
+	test("[MEM-2] [HOST-2] %s: A/D update of a %s PTE in a read-only host page",
+	     access_name[kind], of_guest ? "VS-stage" : "stage-2");
+	w = faulty_window(1, IN_DVS);
+	updated = of_guest ? w.guest_pte : w.stage2_pte;
+	r = reference((u64)updated, of_guest);
+	enable_updates(true, true);
+	*r.host_leaf &= ~PTE_W;
+	*updated &= ~(PTE_A | PTE_D);
+	pte = *updated;
+	fence_all();
+	CHECK_HOST_FAULT(window_access(&w, kind), w.mode, access_pc(w.mode, kind, w.gva),
+			 EXC_STORE_PAGE, r.pte_hva);
+	CHECK_EQ(*updated, pte);
+	/* Control: with the permission it works, and is written. */
+	*r.host_leaf |= PTE_W;
+	fence_all();
+	CHECK_ACCESS_OK(window_access(&w, kind), &w, kind);
+	CHECK_EQ(*updated & PTE_A, PTE_A);
+}
+
 static void guest_table_update_refused(void)
 {
 	for (enum access kind = FETCH; kind < ACCESSES; kind++) {
@@ -419,40 +445,8 @@ static void guest_table_update_refused(void)
 			   0x3020);
 		CHECK_EQ(*w.guest_pte, pte);
 
-		test("[MEM-2] [HOST-2] %s: A/D update of a VS-stage PTE in a read-only host page",
-		     access_name[kind]);
-		w = faulty_window(1, IN_DVS);
-		r = reference((u64)w.guest_pte, true);
-		enable_updates(true, true);
-		*r.host_leaf &= ~PTE_W;
-		*w.guest_pte &= ~(PTE_A | PTE_D);
-		pte = *w.guest_pte;
-		fence_all();
-		CHECK_HOST_FAULT(window_access(&w, kind), w.mode, access_pc(w.mode, kind, w.gva),
-				 EXC_STORE_PAGE, r.pte_hva);
-		CHECK_EQ(*w.guest_pte, pte);
-		/* Control: with the permission it works, and is written. */
-		*r.host_leaf |= PTE_W;
-		fence_all();
-		CHECK_ACCESS_OK(window_access(&w, kind), &w, kind);
-		CHECK_EQ(*w.guest_pte & PTE_A, PTE_A);
-
-		test("[MEM-2] [HOST-2] %s: A/D update of a stage-2 PTE in a read-only host page",
-		     access_name[kind]);
-		w = faulty_window(1, IN_DVS);
-		r = reference((u64)w.stage2_pte, false);
-		enable_updates(true, true);
-		*r.host_leaf &= ~PTE_W;
-		*w.stage2_pte &= ~(PTE_A | PTE_D);
-		pte = *w.stage2_pte;
-		fence_all();
-		CHECK_HOST_FAULT(window_access(&w, kind), w.mode, access_pc(w.mode, kind, w.gva),
-				 EXC_STORE_PAGE, r.pte_hva);
-		CHECK_EQ(*w.stage2_pte, pte);
-		*r.host_leaf |= PTE_W;
-		fence_all();
-		CHECK_ACCESS_OK(window_access(&w, kind), &w, kind);
-		CHECK_EQ(*w.stage2_pte & PTE_A, PTE_A);
+		update_in_read_only_host_page(kind, true);
+		update_in_read_only_host_page(kind, false);
 	}
 }
 
