@@ -2,8 +2,6 @@
 #include "gstage.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "duvisor/isa.h"
 
@@ -18,25 +16,8 @@
 #define INDEX_BITS 9
 #define TABLE_SIZE GSTAGE_PAGE_SIZE
 #define ROOT_EXTRA_BITS 2 /* the "x4" of Sv39x4: a root of four pages */
-#define ROOT_SIZE (TABLE_SIZE << ROOT_EXTRA_BITS)
+#define ROOT_SIZE GSTAGE_ROOT_SIZE
 #define MAX_LEAF_LEVEL 2 /* 1 GiB */
-
-static void *alloc_get(size_t size)
-{
-	void *table = aligned_alloc(size, size);
-
-	if (table)
-		memset(table, 0, size);
-	return table;
-}
-
-static void alloc_put(void *table, size_t size)
-{
-	(void)size;
-	free(table);
-}
-
-const struct gstage_alloc gstage_alloc_default = {.get = alloc_get, .put = alloc_put};
 
 static unsigned int level_shift(unsigned int level)
 {
@@ -101,7 +82,7 @@ int gstage_create(struct gstage *gs, unsigned int levels, const struct gstage_al
 		return -EINVAL;
 	gs->alloc = alloc;
 	gs->levels = levels;
-	gs->root = alloc->get(ROOT_SIZE);
+	gs->root = alloc->get(alloc->opaque, ROOT_SIZE);
 	return gs->root ? 0 : -ENOMEM;
 }
 
@@ -110,7 +91,7 @@ static void free_table(struct gstage *gs, uint64_t *table, size_t size, unsigned
 	for (size_t i = 0; level > 0 && i < size / sizeof(*table); i++)
 		if (table[i] && !is_leaf(table[i]))
 			free_table(gs, pte_hva(table[i]), TABLE_SIZE, level - 1);
-	gs->alloc->put(table, size);
+	gs->alloc->put(gs->alloc->opaque, table, size);
 }
 
 void gstage_destroy(struct gstage *gs)
@@ -127,10 +108,15 @@ uint64_t gstage_hugatp(const struct gstage *gs)
 	return mode << HUGATP_MODE_SHIFT | (uint64_t)(uintptr_t)gs->root >> GSTAGE_PAGE_SHIFT;
 }
 
+static uint64_t *get_table(const struct gstage *gs)
+{
+	return gs->alloc->get(gs->alloc->opaque, TABLE_SIZE);
+}
+
 /* Link a new table to the empty entry. */
 static uint64_t *add_table(struct gstage *gs, uint64_t *entry)
 {
-	uint64_t *table = gs->alloc->get(TABLE_SIZE);
+	uint64_t *table = get_table(gs);
 
 	if (table)
 		set_entry(entry, make_pte(table, PTE_V));
@@ -210,7 +196,7 @@ int gstage_map(struct gstage *gs, gpa_t gpa, void *hva, uint64_t size, unsigned 
 /* Replace a leaf by a table of leaves that map the same. */
 static int split_leaf(struct gstage *gs, uint64_t *entry, unsigned int level)
 {
-	uint64_t *table = gs->alloc->get(TABLE_SIZE);
+	uint64_t *table = get_table(gs);
 	uint64_t flags = *entry & ((1ULL << PTE_PPN_SHIFT) - 1);
 	uint8_t *hva = pte_hva(*entry);
 

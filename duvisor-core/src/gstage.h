@@ -12,6 +12,7 @@
 
 #define GSTAGE_PAGE_SHIFT 12
 #define GSTAGE_PAGE_SIZE (1ULL << GSTAGE_PAGE_SHIFT)
+#define GSTAGE_ROOT_SIZE (4 * GSTAGE_PAGE_SIZE)
 
 enum gstage_perm {
 	GSTAGE_READ = 1 << 1,
@@ -22,11 +23,10 @@ enum gstage_perm {
 
 /* Where tables come from: size bytes, aligned to size, zeroed; NULL if there are none. */
 struct gstage_alloc {
-	void *(*get)(size_t size);
-	void (*put)(void *table, size_t size);
+	void *(*get)(void *opaque, size_t size);
+	void (*put)(void *opaque, void *table, size_t size);
+	void *opaque;
 };
-
-extern const struct gstage_alloc gstage_alloc_default;
 
 struct gstage {
 	const struct gstage_alloc *alloc;

@@ -34,17 +34,19 @@ static void *map_anonymous(void *at, uint64_t size, int prot, int flags)
 	return mmap(at, size, prot, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
 }
 
-/* Reserve addresses such that one of them is congruent to the RAM's gpa modulo 1 GiB. */
+/* Reserve addresses that are congruent to the RAM's gpa modulo 1 GiB. */
 static int reserve(struct memory *mem)
 {
-	uintptr_t start;
+	uint8_t *start = map_anonymous(NULL, mem->size + GIB, PROT_NONE, MAP_NORESERVE);
+	uint64_t before;
 
-	mem->reserved = mem->size + GIB;
-	mem->reservation = map_anonymous(NULL, mem->reserved, PROT_NONE, MAP_NORESERVE);
-	if (mem->reservation == MAP_FAILED)
+	if (start == MAP_FAILED)
 		return -errno;
-	start = (uintptr_t)mem->reservation;
-	mem->hva = (uint8_t *)mem->reservation + ((mem->base - start) & (GIB - 1));
+	before = (mem->base - (uintptr_t)start) & (GIB - 1);
+	mem->hva = start + before;
+	if (before)
+		munmap(start, before);
+	munmap(mem->hva + mem->size, GIB - before);
 	return 0;
 }
 
@@ -116,7 +118,7 @@ int memory_create(struct memory *mem, uint64_t size, const struct memory_options
 void memory_destroy(struct memory *mem)
 {
 	if (mem->hva)
-		munmap(mem->reservation, mem->reserved);
+		munmap(mem->hva, mem->size);
 	mem->hva = NULL;
 }
 

@@ -16,10 +16,8 @@
 struct memory {
 	gpa_t base;
 	uint64_t size;
-	uint8_t *hva;      /* congruent to base modulo 1 GiB, for the largest stage-2 leaves */
-	void *reservation; /* what was mapped to find such an address */
-	size_t reserved;
-	bool huge; /* explicit huge pages */
+	uint8_t *hva; /* congruent to base modulo 1 GiB, for the largest stage-2 leaves */
+	bool huge;    /* explicit huge pages */
 };
 
 struct memory_options {

@@ -77,6 +77,15 @@ static int parse_cpus(struct options *options, const char *arg)
 	return 0;
 }
 
+static int parse_cpu_affinity(struct options *options, const char *arg)
+{
+	char why[128];
+
+	if (affinity_parse(&options->config.affinity, arg, why, sizeof(why)))
+		return error(options, "bad CPU affinity '%s': %s", arg, why);
+	return 0;
+}
+
 static int parse_disk(struct options *options, const char *arg)
 {
 	return error(options, "no disk '%s': this version has none, put the files into an --initrd",
@@ -253,6 +262,11 @@ static const struct row table[] = {
 	 "the guest's console: a serial port (default) or only the\nfirmware calls of SBI (hvc0 in "
 	 "Linux)",
 	 parse_console},
+	{"cpu-affinity", 0, "VCPUS=CPUS",
+	 "run these vCPUs on these CPUs of the host only, as in\n0-1=2,3; without VCPUS= all of "
+	 "them; "
+	 "may be given again",
+	 parse_cpu_affinity},
 	{"cpus", 'c', "N", "number of vCPUs, 1 to 64 (default 1)", parse_cpus},
 	{"disk", 'd', "FILE", NULL, parse_disk},
 	{"dtb", 0, "FILE",

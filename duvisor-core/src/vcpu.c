@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -422,6 +423,19 @@ static void block_all_signals(void)
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof(all));
 }
 
+/* Put the thread where the user wants it, and name it for ps. 0 or -errno. */
+static int place_thread(const struct vcpu *vcpu)
+{
+	const cpu_set_t *cpus = &vcpu->vm->config->affinity.cpus[vcpu->index];
+	char name[16];
+
+	snprintf(name, sizeof(name), "vcpu-%u", vcpu->index);
+	prctl(PR_SET_NAME, name);
+	if (CPU_COUNT(cpus) && sched_setaffinity(0, sizeof(*cpus), cpus))
+		return -errno;
+	return 0;
+}
+
 static void *thread_main(void *arg)
 {
 	struct vcpu *vcpu = arg;
@@ -429,7 +443,9 @@ static void *thread_main(void *arg)
 
 	block_all_signals();
 	prctl(PR_SET_TIMERSLACK, 1UL);
-	err = shim_attach(&vcpu->vm->shim, vcpu->index);
+	err = place_thread(vcpu);
+	if (!err)
+		err = shim_attach(&vcpu->vm->shim, vcpu->index);
 	if (err) {
 		log_error("cannot make a thread vCPU %u: %s", vcpu->index, strerror(-err));
 		vm_vcpu_failed(vcpu->vm);

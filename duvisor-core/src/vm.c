@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "device.h"
@@ -14,11 +15,16 @@
 #define DEVICE_TREE "/proc/device-tree"
 #define GIB (1ULL << 30)
 
+_Static_assert(AFFINITY_VCPUS == VM_MAX_VCPUS, "each vCPU can be told where to run");
+
 static int map_ram(struct vm *vm)
 {
 	unsigned int levels = gstage_levels_for(vm->mem.base + vm->mem.size);
-	int err = levels ? gstage_create(&vm->gstage, levels, &gstage_alloc_default) : -E2BIG;
+	uint64_t max_leaf = vm->config->lazy_map ? GSTAGE_PAGE_SIZE : GIB;
+	int err = gstage_pool_create(&vm->gstage_pool, vm->mem.size, max_leaf);
 
+	if (!err)
+		err = levels ? gstage_create(&vm->gstage, levels, &vm->gstage_pool.alloc) : -E2BIG;
 	if (!err && !vm->config->lazy_map)
 		err = gstage_map(&vm->gstage, vm->mem.base, vm->mem.hva, vm->mem.size, GSTAGE_RWX,
 				 GIB);
@@ -101,6 +107,15 @@ static struct vm *allocate(const struct vm_config *config)
 	return vm;
 }
 
+/* With all of the guest's memory locked, nothing of ours may be missing either: code, stacks, tables. */
+static int lock_process(void)
+{
+	if (!mlockall(MCL_CURRENT | MCL_FUTURE))
+		return 0;
+	log_error("cannot lock the process in memory: %s (see ulimit -l)", strerror(errno));
+	return -errno;
+}
+
 static int create_parts(struct vm *vm)
 {
 	const struct memory_options options = {
@@ -123,6 +138,8 @@ static int create_parts(struct vm *vm)
 		err = create_vcpus(vm);
 	if (!err)
 		err = devices_create(vm);
+	if (!err && vm->config->prealloc)
+		err = lock_process();
 	return err;
 }
 
@@ -151,6 +168,7 @@ void vm_destroy(struct vm *vm)
 	if (vm->stop_fd >= 0)
 		close(vm->stop_fd);
 	gstage_destroy(&vm->gstage);
+	gstage_pool_destroy(&vm->gstage_pool);
 	memory_destroy(&vm->mem);
 	shim_close(&vm->shim);
 	pthread_cond_destroy(&vm->changed);

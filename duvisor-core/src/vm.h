@@ -15,9 +15,11 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "affinity.h"
 #include "bus.h"
 #include "console.h"
 #include "gstage.h"
+#include "gstage_pool.h"
 #include "guest_isa.h"
 #include "io.h"
 #include "irqchip.h"
@@ -65,6 +67,7 @@ struct vm_config {
 	const char *host_tree; /* NULL: /proc/device-tree; tests bring their own */
 	uint64_t ram_size;
 	unsigned int cpus;
+	struct affinity affinity;
 	bool serial; /* the console is a 16550 UART (it is SBI's DBCN in any case) */
 	bool prealloc;
 	bool hugepages;
@@ -90,7 +93,8 @@ struct vm {
 	struct shim shim;
 	struct guest_isa isa;
 	struct memory mem;
-	struct gstage gstage; /* tables protected by gstage_lock */
+	struct gstage gstage; /* this and the pool protected by gstage_lock */
+	struct gstage_pool gstage_pool;
 	pthread_mutex_t gstage_lock;
 	struct bus bus;
 	struct irqchip *irqchip;

@@ -43,7 +43,9 @@ static inline void fake_vm_setup(struct fake_vm *f, unsigned int cpus)
 	pthread_mutex_init(&f->vm.gstage_lock, NULL);
 	pthread_cond_init(&f->vm.changed, NULL);
 	assert_int_equal(memory_create(&f->vm.mem, FAKE_RAM, &plain), 0);
-	assert_int_equal(gstage_create(&f->vm.gstage, 3, &gstage_alloc_default), 0);
+	assert_int_equal(gstage_pool_create(&f->vm.gstage_pool, f->vm.mem.size, GSTAGE_PAGE_SIZE),
+			 0);
+	assert_int_equal(gstage_create(&f->vm.gstage, 3, &f->vm.gstage_pool.alloc), 0);
 	f->vm.console = console_create();
 	assert_non_null(f->vm.console);
 	for (unsigned int i = 0; i < cpus; i++, f->vm.vcpu_count++)
@@ -69,6 +71,7 @@ static inline void fake_vm_teardown(struct fake_vm *f)
 	console_destroy(f->vm.console);
 	bus_destroy(&f->vm.bus);
 	gstage_destroy(&f->vm.gstage);
+	gstage_pool_destroy(&f->vm.gstage_pool);
 	memory_destroy(&f->vm.mem);
 	pthread_cond_destroy(&f->vm.changed);
 	pthread_mutex_destroy(&f->vm.gstage_lock);

@@ -8,6 +8,7 @@
 
 #include "duvisor/isa.h"
 #include "gstage.h"
+#include "gstage_pool.h"
 
 #define KIB4 (1ULL << 12)
 #define MIB2 (1ULL << 21)
@@ -16,27 +17,29 @@
 static size_t tables_left = SIZE_MAX;
 static size_t tables_live;
 
-static void *counting_get(size_t size)
+static void *counting_get(void *opaque, size_t size)
 {
-	void *table;
+	void *table = tables_left ? aligned_alloc(size, size) : NULL;
 
-	if (!tables_left)
-		return NULL;
-	table = gstage_alloc_default.get(size);
+	assert_ptr_equal(opaque, &tables_left);
 	if (table) {
+		memset(table, 0, size);
 		tables_left--;
 		tables_live++;
 	}
 	return table;
 }
 
-static void counting_put(void *table, size_t size)
+static void counting_put(void *opaque, void *table, size_t size)
 {
+	(void)size;
+	assert_ptr_equal(opaque, &tables_left);
 	tables_live--;
-	gstage_alloc_default.put(table, size);
+	free(table);
 }
 
-static const struct gstage_alloc counting = {.get = counting_get, .put = counting_put};
+static const struct gstage_alloc counting = {
+	.get = counting_get, .put = counting_put, .opaque = &tables_left};
 
 /* The hardware's view: from the value of hugatp alone. Returns the leaf and its HVA for gpa, or 0. */
 static uint64_t walk(uint64_t hugatp, uint64_t gpa, uint64_t *hva)
@@ -281,14 +284,55 @@ static void test_random(void **state)
 	teardown(&gs);
 }
 
+/* The pool has what the worst case takes: every page of RAM mapped on its own. */
+static void test_pool(void **state)
+{
+	const uint64_t size = 2 * GIB1 + 3 * MIB2 + KIB4;
+	struct gstage_pool pool;
+	struct gstage gs;
+
+	(void)state;
+	assert_int_equal(gstage_pool_create(&pool, size, KIB4), 0);
+	assert_int_equal(gstage_create(&gs, 3, &pool.alloc), 0);
+	for (uint64_t offset = 0; offset < size; offset += KIB4)
+		assert_int_equal(map(&gs, 0x80000000 + offset, 0x3f00000000 + offset, KIB4, KIB4),
+				 0);
+	expect_mapped(&gs, 0x80000000, 0x3f00000000, KIB4);
+	expect_mapped(&gs, 0x80000000 + size - KIB4, 0x3f00000000 + size - KIB4, KIB4);
+	gstage_destroy(&gs);
+	gstage_pool_destroy(&pool);
+}
+
+/* It ends, and says so. */
+static void test_pool_is_bounded(void **state)
+{
+	struct gstage_pool pool;
+	struct gstage gs;
+	uint64_t gpa = 0;
+	int err;
+
+	(void)state;
+	assert_int_equal(gstage_pool_create(&pool, MIB2, KIB4), 0);
+	assert_int_equal(gstage_create(&gs, 3, &pool.alloc), 0);
+	do {
+		err = map(&gs, gpa, 0x3f00000000, KIB4, KIB4);
+		gpa += MIB2;
+	} while (!err && gpa < GIB1);
+	assert_int_equal(err, -ENOMEM);
+	assert_true(gpa > 8 * MIB2);
+	gstage_destroy(&gs);
+	gstage_pool_destroy(&pool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_largest_leaves), cmocka_unit_test(test_leaf_limits),
-		cmocka_unit_test(test_four_levels),    cmocka_unit_test(test_levels_for),
-		cmocka_unit_test(test_refused),        cmocka_unit_test(test_no_overlap),
-		cmocka_unit_test(test_unmap_splits),   cmocka_unit_test(test_out_of_tables),
-		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_largest_leaves),  cmocka_unit_test(test_leaf_limits),
+		cmocka_unit_test(test_four_levels),     cmocka_unit_test(test_levels_for),
+		cmocka_unit_test(test_refused),         cmocka_unit_test(test_no_overlap),
+		cmocka_unit_test(test_unmap_splits),    cmocka_unit_test(test_out_of_tables),
+		cmocka_unit_test(test_random),          cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_pool_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

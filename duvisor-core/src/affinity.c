@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "affinity.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A number below CPU_SETSIZE at *at, which moves behind it; -1 if there is none. */
+static int parse_number(const char **at)
+{
+	unsigned long value;
+	char *end;
+
+	if (**at < '0' || **at > '9')
+		return -1;
+	value = strtoul(*at, &end, 10);
+	*at = end;
+	return value < CPU_SETSIZE ? (int)value : -1;
+}
+
+static bool parse_range(const char **at, cpu_set_t *set)
+{
+	int first = parse_number(at);
+	int last = first;
+
+	if (first >= 0 && **at == '-') {
+		++*at;
+		last = parse_number(at);
+	}
+	if (first < 0 || last < first)
+		return false;
+	for (int i = first; i <= last; i++)
+		CPU_SET(i, set);
+	return true;
+}
+
+/* A list up to the character end. */
+static bool parse_list(const char **at, char end, cpu_set_t *set)
+{
+	CPU_ZERO(set);
+	while (parse_range(at, set)) {
+		if (**at == end)
+			return true;
+		if (**at != ',')
+			return false;
+		++*at;
+	}
+	return false;
+}
+
+static int missing_cpu(const cpu_set_t *wanted, const cpu_set_t *allowed)
+{
+	for (int i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, wanted) && !CPU_ISSET(i, allowed))
+			return i;
+	return -1;
+}
+
+static void all_vcpus(cpu_set_t *set)
+{
+	CPU_ZERO(set);
+	for (int i = 0; i < AFFINITY_VCPUS; i++)
+		CPU_SET(i, set);
+}
+
+int affinity_parse(struct affinity *affinity, const char *text, char *why, size_t size)
+{
+	const char *at = text;
+	cpu_set_t allowed;
+	cpu_set_t vcpus;
+	cpu_set_t cpus;
+	cpu_set_t all;
+	int missing;
+
+	all_vcpus(&all);
+	vcpus = all;
+	if ((strchr(text, '=') && (!parse_list(&at, '=', &vcpus) || !*at++)) ||
+	    !parse_list(&at, '\0', &cpus)) {
+		snprintf(why, size, "give VCPUS=CPUS, both as in 0-2,5");
+		return -1;
+	}
+	missing = missing_cpu(&vcpus, &all);
+	if (missing >= 0) {
+		snprintf(why, size, "there is no vCPU %d", missing);
+		return -1;
+	}
+	if (sched_getaffinity(0, sizeof(allowed), &allowed))
+		allowed = cpus; /* then the kernel will say */
+	missing = missing_cpu(&cpus, &allowed);
+	if (missing >= 0) {
+		snprintf(why, size, "the host has no CPU %d for this process", missing);
+		return -1;
+	}
+	for (int i = 0; i < AFFINITY_VCPUS; i++)
+		if (CPU_ISSET(i, &vcpus))
+			affinity->cpus[i] = cpus;
+	return 0;
+}
