@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The host's kernel is not involved: scripts/trap-table on the whole stack."""
+
+import re
+import subprocess
+
+import pytest
+from conftest import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+def trap_table(*args):
+    return subprocess.run([ROOT / "scripts" / "trap-table", *args], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, check=False)
+
+
+def test_the_kernel_takes_nothing_but_its_timer():
+    done = trap_table()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(re.findall(r" HS +(\w+)", done.stdout)) == {"s_timer"}
+    counts = dict(re.findall(r" HU +(\w+) +(\d+)", done.stdout))
+    assert counts["hypervisor_ecall"] == "10000"
+    assert counts["guest_load_page_fault"] == "10000"
+    assert counts["guest_store_page_fault"] == "10000"
+
+
+def test_what_the_kernel_takes_is_seen():
+    """Without preallocation every first touch is a page fault of the process as well."""
+    done = trap_table("--demand-paging")
+    assert done.returncode == 1, done.stdout + done.stderr
+    faults = re.search(r" HS +store_page_fault +(\d+)", done.stdout)
+    assert faults and int(faults[1]) >= 10000 * 0.9
