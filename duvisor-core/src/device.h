@@ -25,7 +25,8 @@ struct device_ops {
 	 * An access by the guest of len = 1, 2, 4 or 8 bytes at offset off, wholly inside
 	 * the range, aligned to len. Called on vCPU threads, several at a time, and while
 	 * the I/O thread uses the device too: the device locks itself. Must not block.
-	 * Returns 0, or a negative errno, and then the guest gets an access fault.
+	 * Returns 0; -EAGAIN (writes only): not now, the guest executes the instruction again, other vCPUs and
+	 * the I/O thread run meanwhile; or another negative errno, and then the guest gets an access fault.
 	 * read stores the value in the low len bytes of *val; write gets it there, zero-extended.
 	 */
 	int (*read)(struct device *dev, uint64_t off, unsigned int len, uint64_t *val);
@@ -49,7 +50,10 @@ struct device {
 	unsigned int irq; /* line of the interrupt controller, 0 = none */
 };
 
-/* Create all devices of the board and put them on vm's bus. 0 or -errno, said to the user. */
+/*
+ * Create all devices of the board and put them on vm's bus. 0; -errno, or a vm_exit to end with if it is the
+ * user's fault; said to the user.
+ */
 int devices_create(struct vm *vm);
 
 #endif

@@ -73,6 +73,8 @@ static int access_device(struct vcpu *vcpu, struct vcpu_trap *trap,
 		if (!err)
 			insn_load_result(vcpu, access, value);
 	}
+	if (err == -EAGAIN) /* the device asks to be tried again, so that nobody has to block */
+		return VCPU_RESUME_SAME;
 	if (err)
 		return refuse_access(vcpu, trap, access->write ? "bad write" : "bad read");
 	return VCPU_RESUME_NEXT;

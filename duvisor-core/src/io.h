@@ -2,17 +2,35 @@
 /*
  * The event loop of the I/O thread (the main thread): everything that waits for the outside
  * world. It is a member of the VM, so handlers may kick vCPUs and raise interrupt lines.
+ *
+ * There are two kinds of events. Files are waited for in the kernel. Pollers look for work in memory that others
+ * fill (rings of the guest, completion rings of the kernel): while there is work the loop goes round without a
+ * system call, and it looks on for a moment after the last piece, for as long as that has paid lately. Only then it
+ * sleeps, and whoever brings work to memory must wake it.
  */
 #ifndef DUVISOR_IO_H
 #define DUVISOR_IO_H
 
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
-#define IO_MAX_HANDLERS 32
+#define IO_MAX_HANDLERS 64
+#define IO_MAX_POLLERS 16
 
 /* fd had revents; called on the I/O thread. May add and remove handlers. */
 typedef void io_fn(void *opaque, int fd, short revents);
+
+struct io_poller_ops {
+	/* Look and do what there is, without blocking. True: there was something. */
+	bool (*poll)(void *opaque);
+	/*
+	 * The loop is about to sleep: have io_wake() called for the next piece of work. True: there is one
+	 * already, do not sleep.
+	 */
+	bool (*arm)(void *opaque);
+};
 
 struct io {
 	unsigned int count;
@@ -21,7 +39,25 @@ struct io {
 		io_fn *fn;
 		void *opaque;
 	} handler[IO_MAX_HANDLERS];
+
+	unsigned int poller_count;
+	struct {
+		const struct io_poller_ops *ops;
+		void *opaque;
+	} poller[IO_MAX_POLLERS];
+
+	int wake_fd;
+	_Atomic uint32_t sleeping; /* 1: in, or about to go into, poll() */
+
+	uint64_t spin_ns;          /* how long to look on after the last work */
+	uint64_t spin_max_ns;      /* 0 on a host with one CPU */
+	uint64_t worked_at;        /* the host's monotonic time in ns */
+	uint64_t looked_at;        /* when the files were polled last */
+	_Atomic uint64_t wake_ups; /* how often the kernel was asked to wake the loop */
 };
+
+int io_init(struct io *io);
+void io_destroy(struct io *io);
 
 /* Only on the I/O thread, or before vm_run(). */
 
@@ -30,6 +66,16 @@ int io_add(struct io *io, int fd, short events, io_fn *fn, void *opaque);
 /* Wait for other events from now on; 0 = for none (errors and hang-ups are always told). */
 void io_set_events(struct io *io, int fd, short events);
 void io_remove(struct io *io, int fd);
+
+/* 0, or -ENOSPC. */
+int io_add_poller(struct io *io, const struct io_poller_ops *ops, void *opaque);
+void io_remove_poller(struct io *io, const void *opaque);
+
+/*
+ * Something is in memory for a poller. Any thread; a system call only if the loop sleeps. What was written before
+ * is seen by the poller.
+ */
+void io_wake(struct io *io);
 
 /* Wait until something happens and call the handlers of all that is ready. 0 or -errno. */
 int io_poll(struct io *io);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "words.h"
+
 #define DEFAULT_RAM (256ULL << 20)
 #define MIN_RAM (2ULL << 20)
 #define MAX_RAM (1ULL << 40)
@@ -86,10 +88,59 @@ static int parse_cpu_affinity(struct options *options, const char *arg)
 	return 0;
 }
 
+static int parse_serial(struct options *options, struct vm_disk *disk, const char *serial)
+{
+	size_t len = strlen(serial);
+
+	if (!len || len > sizeof(disk->serial))
+		return error(options, "bad serial number '%s': 1 to %zu bytes are possible", serial,
+			     sizeof(disk->serial));
+	memset(disk->serial, 0, sizeof(disk->serial));
+	memcpy(disk->serial, serial, len);
+	return 0;
+}
+
+static int parse_disk_word(struct options *options, struct vm_disk *disk, const char *word)
+{
+	const char *value = words_value(word, "serial");
+
+	if (value)
+		return parse_serial(options, disk, value);
+	if (!strcmp(word, "ro"))
+		disk->read_only = true;
+	else if (!strcmp(word, "direct"))
+		disk->direct = true;
+	else if (!strcmp(word, "thread"))
+		disk->no_uring = true;
+	else
+		return error(options,
+			     "bad word '%s' for a disk: known are ro, direct, serial=TEXT "
+			     "(write ,, for a comma of the file's name)",
+			     word);
+	return 0;
+}
+
 static int parse_disk(struct options *options, const char *arg)
 {
-	return error(options, "no disk '%s': this version has none, put the files into an --initrd",
-		     arg);
+	struct vm_config *config = &options->config;
+	struct vm_disk *disk = &config->disk[config->disk_count];
+	char word[VM_PATH_SIZE];
+	const char *at = arg;
+	bool too_long = false;
+
+	if (config->disk_count == VM_MAX_DISKS)
+		return error(options, "too many disks: %d are possible", VM_MAX_DISKS);
+	words_next(&at, disk->path, sizeof(disk->path), &too_long);
+	if (!*disk->path || too_long)
+		return error(options,
+			     "bad disk '%s': give a file and, behind commas, ro, direct or "
+			     "serial=TEXT",
+			     arg);
+	while (words_next(&at, word, sizeof(word), &too_long))
+		if (parse_disk_word(options, disk, word))
+			return -1;
+	config->disk_count++;
+	return 0;
 }
 
 static int parse_dtb(struct options *options, const char *arg)
@@ -268,7 +319,8 @@ static const struct row table[] = {
 	 "may be given again",
 	 parse_cpu_affinity},
 	{"cpus", 'c', "N", "number of vCPUs, 1 to 64 (default 1)", parse_cpus},
-	{"disk", 'd', "FILE", NULL, parse_disk},
+	{"disk", 'd', "FILE[,ro][,direct][,serial=TEXT]",
+	 "a raw disk image or block device, may be given again", parse_disk},
 	{"dtb", 0, "FILE",
 	 "use this device tree; memory, seeds and, if they are given,\ncommand line and initrd are "
 	 "filled in",

@@ -82,6 +82,10 @@ static void stop_event(void *opaque, int fd, short revents)
 
 static int create_io(struct vm *vm)
 {
+	int err = io_init(&vm->io);
+
+	if (err)
+		return err;
 	vm->console = console_create();
 	if (!vm->console)
 		return -ENOMEM;
@@ -100,6 +104,7 @@ static struct vm *allocate(const struct vm_config *config)
 	vm->config = config;
 	vm->shim.fd = -1;
 	vm->stop_fd = -1;
+	vm->io.wake_fd = -1;
 	vm->phase = VM_PARKED;
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_mutex_init(&vm->gstage_lock, NULL);
@@ -116,6 +121,7 @@ static int lock_process(void)
 	return -errno;
 }
 
+/* 0; -errno; or the vm_exit to end with. */
 static int create_parts(struct vm *vm)
 {
 	const struct memory_options options = {
@@ -146,14 +152,16 @@ static int create_parts(struct vm *vm)
 int vm_create(const struct vm_config *config, struct vm **vm_out)
 {
 	struct vm *vm = allocate(config);
+	int err;
 
 	if (!vm) {
 		log_error("%s", strerror(ENOMEM));
 		return VM_EXIT_HOST;
 	}
-	if (create_parts(vm)) {
+	err = create_parts(vm);
+	if (err) {
 		vm_destroy(vm);
-		return VM_EXIT_HOST;
+		return err > 0 ? err : VM_EXIT_HOST;
 	}
 	*vm_out = vm;
 	return 0;
@@ -167,6 +175,7 @@ void vm_destroy(struct vm *vm)
 	console_destroy(vm->console);
 	if (vm->stop_fd >= 0)
 		close(vm->stop_fd);
+	io_destroy(&vm->io);
 	gstage_destroy(&vm->gstage);
 	gstage_pool_destroy(&vm->gstage_pool);
 	memory_destroy(&vm->mem);

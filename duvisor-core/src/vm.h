@@ -57,6 +57,18 @@ enum vm_stop {
 	VM_STOP_HOST, /* the host failed us while the VM ran */
 };
 
+#define VM_MAX_DISKS 8
+#define VM_PATH_SIZE 4096
+#define VM_SERIAL_SIZE 20 /* not terminated if it is that long */
+
+struct vm_disk {
+	char path[VM_PATH_SIZE];
+	char serial[VM_SERIAL_SIZE];
+	bool read_only;
+	bool direct;
+	bool no_uring; /* for tests: a thread does the I/O */
+};
+
 /* What the user asked for. Strings belong to the caller and outlive the VM. */
 struct vm_config {
 	const char *kernel;
@@ -65,6 +77,8 @@ struct vm_config {
 	const char *dtb;       /* NULL: generated */
 	const char *dump_dtb;  /* NULL: do not */
 	const char *host_tree; /* NULL: /proc/device-tree; tests bring their own */
+	unsigned int disk_count;
+	struct vm_disk disk[VM_MAX_DISKS];
 	uint64_t ram_size;
 	unsigned int cpus;
 	struct affinity affinity;

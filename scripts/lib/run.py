@@ -19,6 +19,7 @@ import shlex
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import termios
@@ -88,6 +89,17 @@ def readable(text):
     return path.resolve()
 
 
+def disk(text):
+    """An image that nobody else uses: the lock that QEMU would only fail on much later."""
+    path = readable(text)
+    request = struct.pack("hhqqi4x", fcntl.F_WRLCK if os.access(path, os.W_OK) else fcntl.F_RDLCK,
+                          os.SEEK_SET, 0, 0, 0)
+    with open(path, "rb") as image:
+        if fcntl.fcntl(image, fcntl.F_OFD_GETLK, request)[:2] != struct.pack("h", fcntl.F_UNLCK):
+            raise argparse.ArgumentTypeError(f"{text}: is in use by another process")
+    return path
+
+
 def readable_or(*words):
     return lambda text: text if text in words else readable(text)
 
@@ -111,8 +123,9 @@ def parse(argv):
     guest = parser.add_argument_group("the guest")
     guest.add_argument("--append", metavar="TEXT", help="the guest kernel's command line")
     guest.add_argument("--cpus", metavar="N", type=count, default=1)
-    guest.add_argument("--disk", metavar="FILE", type=readable, action="append", default=[],
-                       help="a disk image, raw or qcow2 (may be given again)")
+    guest.add_argument("--disk", metavar="FILE", type=disk, action="append", default=[],
+                       help="a disk image, raw or qcow2, /dev/vda and so on in the guest (may be "
+                            "given again); read-only if the file is")
     guest.add_argument("--initrd", metavar="FILE|none", type=readable_or("none"),
                        help="default: the initramfs built here, or none if --append has root=")
     guest.add_argument("--kernel", metavar="FILE|debian", type=readable_or("debian"),
@@ -218,7 +231,8 @@ def job_script(args):
         command = f"sh -c {shlex.quote(args.exec)}"
     else:
         # virtio devices are found in the order of QEMU's command line.
-        disks = [f"/dev/vd{chr(ord('a') + i)}" for i in range(len(args.disk))]
+        disks = [f"/dev/vd{chr(ord('a') + i)}" + ("" if os.access(path, os.W_OK) else ",ro")
+                 for i, path in enumerate(args.disk)]
         lines.append("stty raw -echo")
         command = shlex.join(duvisor_command(args, disks))
     lines += ['echo ready >"$DUVISOR_STATUS"', f"exec {command}"]
@@ -300,7 +314,8 @@ def qemu_command(args, work):
     ]
     for number, path in enumerate(args.disk):
         command += ["-drive", f"if=none,id=disk{number},file={escape(path)},"
-                              f"format={disk_format(path)}",
+                              f"format={disk_format(path)}"
+                              + ("" if os.access(path, os.W_OK) else ",readonly=on"),
                     "-device", f"virtio-blk-device,drive=disk{number}"]
     if args.share:
         command += ["-fsdev", f"local,id=share,path={escape(args.share)},"

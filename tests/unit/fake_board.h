@@ -61,6 +61,7 @@ static inline void board_setup(unsigned int cpus)
 	assert_int_equal(memory_create(&board.vm.mem, FAKE_RAM, &plain), 0);
 	board.vm.console = console_create();
 	assert_non_null(board.vm.console);
+	assert_int_equal(io_init(&board.vm.io), 0);
 	for (unsigned int i = 0; i < cpus; i++) {
 		board.vm.vcpu[i] = calloc(1, sizeof(struct vcpu));
 		assert_non_null(board.vm.vcpu[i]);
@@ -72,7 +73,9 @@ static inline void board_setup(unsigned int cpus)
 static inline void board_teardown(void)
 {
 	bus_destroy(&board.vm.bus);
+	io_destroy(&board.vm.io);
 	assert_int_equal(board.vm.io.count, 0);
+	assert_int_equal(board.vm.io.poller_count, 0);
 	console_destroy(board.vm.console);
 	while (board.vm.vcpu_count)
 		free(board.vm.vcpu[--board.vm.vcpu_count]);

@@ -16,13 +16,21 @@
 #define BOARD_UART_BASE 0x10000000ULL
 #define BOARD_UART_SIZE 0x100ULL
 #define BOARD_UART_IRQ 10
+#define BOARD_VIRTIO_SLOTS 8
+#define BOARD_VIRTIO_BASE(slot) (0x10001000ULL + 0x1000ULL * (slot))
+#define BOARD_VIRTIO_SIZE 0x1000ULL
+#define BOARD_VIRTIO_IRQ(slot) (1 + (slot))
 
 struct vm;
 
-/* Create the device and put it on the bus, which owns it then. 0 or -errno. */
+/*
+ * Create the device(s) and put them on the bus, which owns them then. 0; -errno; or the vm_exit to
+ * end with, said to the user.
+ */
 int plic_create(struct vm *vm);
 int uart16550_create(struct vm *vm);
 int goldfish_rtc_create(struct vm *vm);
 int sifive_test_create(struct vm *vm);
+int virtio_blk_create(struct vm *vm);
 
 #endif

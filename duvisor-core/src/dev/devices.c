@@ -30,6 +30,7 @@ static const struct entry table[] = {
 	{"serial port", uart16550_create, wants_uart},
 	{"real-time clock", goldfish_rtc_create, wants_defaults},
 	{"reset device", sifive_test_create, wants_defaults},
+	{"disks", virtio_blk_create, NULL},
 };
 
 int devices_create(struct vm *vm)
@@ -40,6 +41,8 @@ int devices_create(struct vm *vm)
 		if (table[i].wanted && !table[i].wanted(vm->config))
 			continue;
 		err = table[i].create(vm);
+		if (err > 0)
+			return err;
 		if (err) {
 			log_error("cannot create the %s: %s", table[i].name, strerror(-err));
 			return err;
