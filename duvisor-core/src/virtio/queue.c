@@ -86,12 +86,12 @@ static uint8_t *avail_idx(const struct virtq *vq)
 
 static uint8_t *avail_ring(const struct virtq *vq, uint16_t i)
 {
-	return vq->driver + 4 + 2 * (i & (vq->setup.size - 1U));
+	return vq->driver + 4 + sizeof(uint16_t) * (i & (vq->setup.size - 1U));
 }
 
 static uint8_t *used_event(const struct virtq *vq)
 {
-	return vq->driver + 4 + 2 * vq->setup.size;
+	return vq->driver + 4 + sizeof(uint16_t) * vq->setup.size;
 }
 
 static uint8_t *used_idx(const struct virtq *vq)
