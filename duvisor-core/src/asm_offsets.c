@@ -3,17 +3,33 @@
  * Compiled to assembly only: the build takes the lines marked with @ and makes asm_offsets.h of them, so
  * that entry.S can never disagree with struct vcpu.
  */
+#include "device.h"
 #include "vcpu.h"
+#include "vm.h"
 
-#define OFFSET(name, member)                                                                       \
-	__asm__ volatile("@#define " name " %0" : : "i"(offsetof(struct vcpu, member)))
+#define VALUE(name, value) __asm__ volatile("@#define " name " %0" : : "i"(value))
+#define OFFSET(name, type, member) VALUE(name, offsetof(struct type, member))
 
 void asm_offsets(void);
 
 void asm_offsets(void)
 {
-	OFFSET("VCPU_GPR_BASE", gpr);
-	OFFSET("VCPU_HOST_SP", host_sp);
-	OFFSET("VCPU_REQUEST", request);
+	OFFSET("VCPU_GPR_BASE", vcpu, gpr);
+	OFFSET("VCPU_HOST_SP", vcpu, host_sp);
+	OFFSET("VCPU_REQUEST", vcpu, request);
+	OFFSET("VCPU_INDEX", vcpu, index);
+	OFFSET("VCPU_VM", vcpu, vm);
+	OFFSET("VCPU_HOT", vcpu, hot);
+	OFFSET("VCPU_SLEEPING", vcpu, sleeping);
+	OFFSET("VM_VCPU_COUNT", vm, vcpu_count);
+	OFFSET("VM_VCPU", vm, vcpu);
+	OFFSET("DEVICE_OPS", device, ops);
+	OFFSET("DEVICE_BASE", device, base);
+	OFFSET("DEVICE_SIZE", device, size);
+	OFFSET("DEVICE_OPS_HOT_LOAD", device_ops, hot_load);
+	OFFSET("DEVICE_OPS_HOT_STORE", device_ops, hot_store);
+	VALUE("HOT_PLACES", HOT_PLACES);
+	VALUE("HOT_SHIFT_PAGE", HOT_SHIFT_PAGE);
+	VALUE("HOT_SHIFT_AREA", HOT_SHIFT_AREA);
 	__asm__ volatile("@#define VCPU_GPR(n) (VCPU_GPR_BASE + 8 * (n))");
 }

@@ -7,6 +7,7 @@
 #ifndef DUVISOR_DEVICE_H
 #define DUVISOR_DEVICE_H
 
+#include "hot.h"
 #include "types.h"
 
 struct device;
@@ -31,6 +32,10 @@ struct device_ops {
 	 */
 	int (*read)(struct device *dev, uint64_t off, unsigned int len, uint64_t *val);
 	int (*write)(struct device *dev, uint64_t off, unsigned int len, uint64_t val);
+
+	/* Shortcuts for registers that need no lock (hot.h); both or none. */
+	hot_load_fn *hot_load;
+	hot_store_fn *hot_store;
 
 	/*
 	 * Write the device's node(s) into the device tree: fdt is a libfdt tree in

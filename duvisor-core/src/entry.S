@@ -8,6 +8,7 @@
  */
 #include "asm_offsets.h"
 #include "duvisor/isa.h"
+#include "sbi_eid.h"
 
 /*
  * The frame of hart_run: ra and s0 to s11, which its caller expects back; gp and tp, which C takes
@@ -102,6 +103,9 @@ hart_run:
  * hutvec: every exit arrives here, with all GPRs the guest's. The host's interrupts and page faults are
  * taken with this address as their sepc, so a context switch, and with it anything
  * that another thread does, can happen at any instruction.
+ *
+ * What is frequent and simple is done right here, with no more registers saved than it needs. Such an exit looks at no
+ * requests: who makes one rings afterwards, and a bell that rings ends the huret at once (docs/isa.md, POST-3).
  */
 	.balign	4
 	.globl	hart_exit
@@ -110,27 +114,244 @@ hart_exit:
 	csrrw	a0, CSR_HUSCRATCH, a0
 	sd	t0, VCPU_GPR(5)(a0)
 	csrr	t0, CSR_HUCAUSE
+	sd	t1, VCPU_GPR(6)(a0)
+	addi	t1, t0, -DV_CAUSE_VS_ECALL
+	beqz	t1, .Lecall
+	addi	t1, t0, -DV_CAUSE_LOAD_GUEST_PAGE_FAULT
+	beqz	t1, .Lload
+	addi	t1, t0, -DV_CAUSE_STORE_GUEST_PAGE_FAULT
+	beqz	t1, .Lstore
 	addi	t0, t0, -DV_CAUSE_HOST_INTERRUPT
 	sltiu	t0, t0, DV_CAUSE_DOORBELL - DV_CAUSE_HOST_INTERRUPT + 1
 	beqz	t0, .Lexit
 
-	/*
-	 * The host took the hart for a moment, or somebody rang. Only a request concerns us; one that
-	 * is made after this load rings the doorbell, which ends the huret below at once (docs/isa.md, POST-3).
-	 */
+	/* The host took the hart for a moment, or somebody rang. Only a request concerns us. */
 	lw	t0, VCPU_REQUEST(a0)
 	bnez	t0, .Lexit
+	ld	t1, VCPU_GPR(6)(a0)
 	ld	t0, VCPU_GPR(5)(a0)
 	csrrw	a0, CSR_HUSCRATCH, a0
 	.insn	DV_INSN_HURET
 
-	/* What C may change: it keeps s0 to s11, so they can stay the guest's for now. */
+/*
+ * SBI calls (a7 = extension, a6 = function) that need no C. They change a0 and a1 only, so two registers
+ * are enough to work with. Anything unusual about them is left to sbi_ecall_fast().
+ */
+.Lecall:
+	li	t1, SBI_EID_BASE
+	beq	a7, t1, .Lbase
+	li	t1, SBI_EID_IPI
+	beq	a7, t1, .Lipi
+	li	t1, SBI_EID_TIME
+	bne	a7, t1, .Lexit
+
+	/* set_timer(stime), as sbi_time_set() */
+	bnez	a6, .Lexit
+	csrr	t1, CSR_HUSCRATCH
+	csrw	CSR_HUVSTIMECMP, t1
+
+.Lecall_success:
+	li	a1, 0
+	/* a1 = the value that the call returns. This and the end of the hot accesses advance the pc as advance() does. */
+.Lecall_value:
+	csrr	t0, CSR_HUEPC
+	addi	t0, t0, 4
+	csrw	CSR_HUEPC, t0
+	ld	t1, VCPU_GPR(6)(a0)
+	ld	t0, VCPU_GPR(5)(a0)
+	csrw	CSR_HUSCRATCH, a0
+	li	a0, 0
+	.insn	DV_INSN_HURET
+
+.Lbase:
+	sltiu	t1, a6, SBI_BASE_FUNCTIONS
+	beqz	t1, .Lexit
+	addi	t1, a6, -SBI_BASE_PROBE_EXTENSION
+	beqz	t1, .Lexit
+	lla	t0, sbi_base_value
+	slli	t1, a6, 3
+	add	t0, t0, t1
+	ld	a1, 0(t0)
+	j	.Lecall_value
+
+	/* send_ipi(mask, base), as vcpu_send_ipi(), if there is one target: mask = 1. */
+.Lipi:
+	bnez	a6, .Lexit
+	csrr	t1, CSR_HUSCRATCH
+	addi	t1, t1, -1
+	bnez	t1, .Lexit
+	lwu	t1, VCPU_INDEX(a0)
+	bne	a1, t1, .Lipi_other
+	csrsi	CSR_HUVIP, HUVIP_VSSIP
+	j	.Lecall_success
+.Lipi_other:
+	ld	t0, VCPU_VM(a0)
+	lwu	t1, VM_VCPU_COUNT(t0)
+	bgeu	a1, t1, .Lexit
+	li	t1, HUVIP_VSSIP
+	.insn	r 0x73, 0, DV_FUNCT7_HUPOST, t1, a1, t1
+	beqz	t1, .Lexit
+	/* Post first, then look whether it sleeps: vcpu_wait_for_interrupt() does the reverse. */
+	fence	rw, rw
+	slli	t1, a1, 3
+	add	t0, t0, t1
+	ld	t0, VM_VCPU(t0)
+	lw	t0, VCPU_SLEEPING(t0)
+	bnez	t0, .Lexit
+	j	.Lecall_success
+
+/*
+ * Loads and stores to hot registers (hot.h). First the device: t0 = the offset in it, t1 = the device. t2 and
+ * ra, sp, a0 to a3 are saved only when there is one. Then, with the vcpu in t2, the device's function is
+ * called; it may change a0 to a3, t0, t1 and ra.
+ */
+	.macro	find_hot_device
+	sd	t2, VCPU_GPR(7)(a0)
+	csrr	t0, CSR_HUGPA
+	srli	t1, t0, HOT_SHIFT_PAGE - 3
+	srli	t2, t0, HOT_SHIFT_AREA - 3
+	xor	t1, t1, t2
+	andi	t1, t1, (HOT_PLACES - 1) << 3
+	add	t1, t1, a0
+	ld	t1, VCPU_HOT(t1)
+	ld	t2, DEVICE_BASE(t1)
+	sub	t0, t0, t2
+	ld	t2, DEVICE_SIZE(t1)
+	bgeu	t0, t2, .Lnot_hot
+	.endm
+
+	/* a0 = device, a1 = offset, a2 = length, t0 = hutinst; .Ldeclined if a device is not to be asked. */
+	.macro	decode_hot_access opcode
+	sd	ra, VCPU_GPR(1)(a0)
+	sd	sp, VCPU_GPR(2)(a0)
+	sd	a1, VCPU_GPR(11)(a0)
+	sd	a2, VCPU_GPR(12)(a0)
+	sd	a3, VCPU_GPR(13)(a0)
+	mv	t2, a0
+	ld	sp, VCPU_HOST_SP(a0)
+	csrr	a0, CSR_HUSCRATCH
+	sd	a0, VCPU_GPR(10)(t2)
+	mv	a0, t1
+	mv	a1, t0
+	/* An ordinary access has this opcode, bit 1 apart: no float, atomic, pseudoinstruction. */
+	csrr	t0, CSR_HUTINST
+	andi	t1, t0, 0x7d
+	addi	t1, t1, -(\opcode & 0x7d)
+	bnez	t1, .Ldeclined
+	/* The length is 1 << (funct3 & 3). */
+	srli	t1, t0, 12
+	andi	t1, t1, 3
+	li	a2, 1
+	sll	a2, a2, t1
+	/* Misaligned: by its address, or the second half of an access that begins elsewhere. */
+	addi	t1, a2, -1
+	and	t1, t1, a1
+	bnez	t1, .Ldeclined
+	srliw	t1, t0, 15
+	andi	t1, t1, 31
+	bnez	t1, .Ldeclined
+	.endm
+
+	/*
+	 * A table of 32 pairs of instructions, one pair for each register. In t1 comes the register's number
+	 * times 8. `saved` is for those that are in vcpu->gpr, `live` for those that are still the guest's.
+	 */
+	.macro	for_register_t1 saved, live, reg, next
+	lla	t0, 1f
+	add	t0, t0, t1
+	jr	t0
+	.balign	8
+1:
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	.if	\n == 1 || \n == 2 || (\n >= 5 && \n <= 7) || (\n >= 10 && \n <= 13)
+	\saved	\reg, VCPU_GPR(\n)(t2)
+	.else
+	\live	\reg, x\n
+	.endif
+	j	\next
+	.endr
+	.endm
+
+	/* What `live` is in a load: x0 stays what it is. */
+	.macro	move_to from, to
+	mv	\to, \from
+	.endm
+
+	.option	push
+	.option	norvc
+
+.Lload:
+	find_hot_device
+	decode_hot_access 0x03
+	ld	t1, DEVICE_OPS(a0)
+	ld	t1, DEVICE_OPS_HOT_LOAD(t1)
+	jalr	t1
+	bnez	a1, .Ldeclined
+
+	/* lb, lh, lw extend the sign: from bit 7, 15, 31; for the rest the shift is 0. */
+	csrr	t0, CSR_HUTINST
+	li	a1, 56 | 48 << 8 | 32 << 16
+	srli	a2, t0, 12
+	slli	a2, a2, 3
+	srl	a1, a1, a2
+	sll	a0, a0, a1
+	sra	a0, a0, a1
+	/* rd is in bits 11 to 7. */
+	srli	t1, t0, 7 - 3
+	andi	t1, t1, 31 << 3
+	for_register_t1	sd, move_to, a0, .Laccess_done
+
+.Lstore:
+	find_hot_device
+	decode_hot_access 0x23
+	/* rs2 is in bits 24 to 20. */
+	srli	t1, t0, 20 - 3
+	andi	t1, t1, 31 << 3
+	for_register_t1	ld, mv, a3, .Lstore_value
+.Lstore_value:
+	ld	t1, DEVICE_OPS(a0)
+	ld	t1, DEVICE_OPS_HOT_STORE(t1)
+	jalr	t1
+	bnez	a0, .Ldeclined
+
+	/* Bit 1 of hutinst says 4 bytes, else it was a compressed instruction of 2. */
+.Laccess_done:
+	csrr	t0, CSR_HUTINST
+	csrr	t1, CSR_HUEPC
+	andi	t0, t0, 2
+	addi	t0, t0, 2
+	add	t1, t1, t0
+	csrw	CSR_HUEPC, t1
+	ld	ra, VCPU_GPR(1)(t2)
+	ld	sp, VCPU_GPR(2)(t2)
+	ld	t0, VCPU_GPR(5)(t2)
+	ld	t1, VCPU_GPR(6)(t2)
+	ld	a1, VCPU_GPR(11)(t2)
+	ld	a2, VCPU_GPR(12)(t2)
+	ld	a3, VCPU_GPR(13)(t2)
+	csrw	CSR_HUSCRATCH, t2
+	ld	a0, VCPU_GPR(10)(t2)
+	ld	t2, VCPU_GPR(7)(t2)
+	.insn	DV_INSN_HURET
+	.option	pop
+
+	/* The long way after all: the registers back to the guest's. */
+.Ldeclined:
+	mv	a0, t2
+	ld	ra, VCPU_GPR(1)(a0)
+	ld	sp, VCPU_GPR(2)(a0)
+	ld	a1, VCPU_GPR(11)(a0)
+	ld	a2, VCPU_GPR(12)(a0)
+	ld	a3, VCPU_GPR(13)(a0)
+.Lnot_hot:
+	ld	t2, VCPU_GPR(7)(a0)
+
+	/* t0 and t1 are saved. What else C may change: it keeps s0 to s11, so they can stay the guest's for now. */
 .Lexit:
 	sd	ra, VCPU_GPR(1)(a0)
 	sd	sp, VCPU_GPR(2)(a0)
 	sd	gp, VCPU_GPR(3)(a0)
 	sd	tp, VCPU_GPR(4)(a0)
-	sd	t1, VCPU_GPR(6)(a0)
 	sd	t2, VCPU_GPR(7)(a0)
 	sd	a1, VCPU_GPR(11)(a0)
 	sd	a2, VCPU_GPR(12)(a0)

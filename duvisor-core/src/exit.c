@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "device.h"
 #include "hart.h"
 #include "insn.h"
 #include "sbi.h"
@@ -59,6 +60,17 @@ static int refuse_access(struct vcpu *vcpu, struct vcpu_trap *trap, const char *
 	return inject_access_fault(trap);
 }
 
+const struct device hot_nothing = {0};
+
+/* So that entry.S finds the device by itself next time. */
+static void remember_device(struct vcpu *vcpu, gpa_t gpa)
+{
+	const struct device *dev = bus_find(&vcpu->vm->bus, gpa, 1);
+
+	if (dev->ops->hot_load)
+		vcpu->hot[hot_place(gpa)] = dev;
+}
+
 static int access_device(struct vcpu *vcpu, struct vcpu_trap *trap,
 			 const struct insn_access *access)
 {
@@ -77,6 +89,7 @@ static int access_device(struct vcpu *vcpu, struct vcpu_trap *trap,
 		return VCPU_RESUME_SAME;
 	if (err)
 		return refuse_access(vcpu, trap, access->write ? "bad write" : "bad read");
+	remember_device(vcpu, trap->gpa);
 	return VCPU_RESUME_NEXT;
 }
 

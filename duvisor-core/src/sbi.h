@@ -71,6 +71,9 @@ int64_t sbi_for_harts(struct vcpu *vcpu, uint64_t mask, uint64_t base,
 		      void (*fn)(struct vcpu *caller, struct vcpu *target, const void *arg),
 		      const void *arg);
 
+/* What the functions of the base extension answer, for entry.S too. */
+extern const uint64_t sbi_base_value[];
+
 /* TIME and the legacy call. */
 void sbi_time_set(uint64_t stime);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SBI chapter "IPI Extension" */
 #include "sbi.h"
+#include "sbi_eid.h"
 #include "vcpu.h"
 
 static void send(struct vcpu *caller, struct vcpu *target, const void *arg)
@@ -21,8 +22,8 @@ static int ipi_call(struct vcpu *vcpu, struct sbi_call *call)
 
 const struct sbi_extension sbi_ipi = {
 	.name = "IPI",
-	.first = 0x735049,
-	.last = 0x735049,
+	.first = SBI_EID_IPI,
+	.last = SBI_EID_IPI,
 	.fast = true,
 	.call = ipi_call,
 };

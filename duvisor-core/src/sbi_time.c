@@ -2,6 +2,7 @@
 /* SBI chapter "Timer Extension"; guests with Sstc do not need it. */
 #include "hart.h"
 #include "sbi.h"
+#include "sbi_eid.h"
 #include "vcpu.h"
 
 void sbi_time_set(uint64_t stime)
@@ -22,8 +23,8 @@ static int time_call(struct vcpu *vcpu, struct sbi_call *call)
 
 const struct sbi_extension sbi_time = {
 	.name = "TIME",
-	.first = 0x54494d45,
-	.last = 0x54494d45,
+	.first = SBI_EID_TIME,
+	.last = SBI_EID_TIME,
 	.fast = true,
 	.call = time_call,
 };

@@ -56,6 +56,8 @@ int vcpu_create(struct vm *vm, unsigned int index, struct vcpu **vcpu_out)
 		return -ENOMEM;
 	vcpu->vm = vm;
 	vcpu->index = index;
+	for (unsigned int i = 0; i < HOT_PLACES; i++)
+		vcpu->hot[i] = &hot_nothing;
 	vcpu->hsm = VCPU_HSM_STOPPED;
 	/* The first thing that the thread does is to park. */
 	vcpu->request = VCPU_REQ_STOP;

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "hot.h"
 #include "types.h"
 
 struct vm;
@@ -68,7 +69,10 @@ struct vcpu {
 	uint64_t gpr[32]; /* the guest's, while the hart is not in the guest; gpr[0] is 0 */
 	uint64_t host_sp;
 	_Atomic uint32_t request; /* also the futex that the vCPU sleeps on */
-
+	unsigned int index;       /* = hart id */
+	struct vm *vm;
+	const struct device *hot[HOT_PLACES]; /* the vCPU's own */
+	/* Used by the entry.S of another vCPU, too. */
 	_Atomic uint32_t sleeping; /* 1: in, or about to go into, futex_wait on request */
 	_Atomic uint32_t
 		ext_irq;      /* level of the external interrupt line; RISC-V has no atomic bytes */
@@ -78,9 +82,7 @@ struct vcpu {
 	uint64_t start_pc;
 	uint64_t start_opaque;
 
-	struct vm *vm;
-	unsigned int index; /* = hart id */
-	unsigned int boot;  /* the vm->boots that it was reset for */
+	unsigned int boot; /* the vm->boots that it was reset for */
 	pthread_t thread;
 };
 

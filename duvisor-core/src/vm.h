@@ -103,6 +103,10 @@ enum vm_phase {
 };
 
 struct vm {
+	/* Used by entry.S, whose offsets are short. */
+	unsigned int vcpu_count;
+	struct vcpu *vcpu[VM_MAX_VCPUS]; /* index = hart id */
+
 	const struct vm_config *config;
 	struct shim shim;
 	struct guest_isa isa;
@@ -117,8 +121,6 @@ struct vm {
 	struct vm_boot boot;
 	uint64_t time_delta; /* guest time = host time + this: it starts at 0 when the VM is made */
 	struct log_limit log_limit;
-	unsigned int vcpu_count;
-	struct vcpu *vcpu[VM_MAX_VCPUS]; /* index = hart id */
 
 	int stop_fd; /* eventfd that wakes the I/O thread for a stop */
 

@@ -10,6 +10,7 @@ register; the test names them and knows exactly what they hold.
 usage: binary.py DUVISOR.DEBUG DUVISOR      prints TAP
 """
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -128,6 +129,61 @@ def check_checker() -> str:
     return (f"not found: {missed}" if missed else "") + (f" wrongly found: {wrong}" if wrong else "")
 
 
+# What entry.S has saved when it calls a function for hot registers: zero, ra, sp, t0, t1, a0-a3.
+HOT_REGISTERS = {0, 1, 2, 5, 6, 10, 11, 12, 13}
+
+
+def hot_violations(text: str) -> tuple[int, list[str]]:
+    """How many functions for hot registers there are, and their instructions that may not be."""
+    functions, bad = 0, []
+    inside = False
+    for line in text.splitlines():
+        if line.endswith(">:"):
+            inside = re.search(r"_hot_(load|store)>:$", line) is not None
+            functions += inside
+            continue
+        fields = line.split("\t")
+        if not inside or len(fields) < 3:
+            continue
+        name, operands = fields[2], "".join(fields[3:]).split("<")[0]
+        used = {int(n) for n in re.findall(r"\bx(\d+)\b", operands)}
+        call = name in ("jal", "jalr", "c.jalr") and not operands.startswith("x0,")
+        if call or used - HOT_REGISTERS:
+            bad.append(f"{name} {operands}")
+    return functions, bad
+
+
+def disassemble(path) -> str:
+    """With the registers' numbers and no pseudoinstructions."""
+    command = [CROSS + "objdump", "-d", "-w", "-M", "numeric,no-aliases", str(path)]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def check_hot(binary: Path) -> str:
+    """Functions for hot registers keep to the registers that are saved for them (hot.h)."""
+    functions, bad = hot_violations(disassemble(binary))
+    if functions < 2:
+        return f"{functions} functions found"
+    return "; ".join(bad)
+
+
+def check_hot_checker() -> str:
+    """Each way to break the rule, assembled here, must be found."""
+    wrong = ["mv a4, a0", "ld t2, 0(a0)", "sd s0, 0(sp)", "c.mv a5, a0", "jal hot", "jalr a0",
+             "add a0, gp, a1", "amoor.w a0, t3, (a1)"]
+    right = "ld a0, 0(a1); c.mv t0, a2; sd a3, 8(sp); beqz t1, hot; j hot; ret"
+    source = f"hot:\n.type x_hot_load, @function\nx_hot_load: {right}\n"
+    source += ".type x_hot_store, @function\nx_hot_store: " + "; ".join(wrong) + "\n"
+    with tempfile.TemporaryDirectory() as where:
+        asm, obj = Path(where, "hot.s"), Path(where, "hot.o")
+        asm.write_text(source, encoding="ascii")
+        subprocess.run([CROSS + "as", "-march=rv64gc", asm, "-o", obj], check=True)
+        functions, bad = hot_violations(disassemble(obj))
+    if functions != 2 or len(bad) != len(wrong):
+        return f"{functions} functions, found only {bad}"
+    return ""
+
+
 def check_abi(binary: Path) -> str:
     """Static, for this architecture, soft float (ELF psABI: e_flags bits 1 and 2)."""
     head = binary.read_bytes()[:64]
@@ -157,6 +213,8 @@ def main() -> int:
     checks = [
         ("the checker finds every kind of floating-point instruction", check_checker()),
         ("no F, D or V instruction but the named exception", check_no_fp(debug)),
+        ("the checker finds every breach of the rule for hot registers", check_hot_checker()),
+        ("hot registers use no machine register but those saved", check_hot(debug)),
         ("static, soft-float ABI, no writable code", check_abi(stripped)),
         ("under 1 MiB", check_size(stripped)),
     ]

@@ -203,6 +203,39 @@ static void test_mmio(void **state)
 	assert_int_equal(hart_read_huepc(), EPC + 2);
 }
 
+static hot_value hot_load(struct device *dev, uint64_t off, uint64_t len)
+{
+	(void)dev;
+	(void)off;
+	(void)len;
+	return HOT_DECLINED;
+}
+
+/* entry.S finds a device in the vCPU's places once it was used, if it has hot registers. */
+static void test_hot_places(void **state)
+{
+	static const struct device_ops hot_ops = {.read = device_read,
+						  .write = device_write,
+						  .hot_load = hot_load,
+						  .destroy = device_destroy};
+	gpa_t gpa = 0x10000010;
+
+	(void)state;
+	add_device();
+	mmio(21, gpa, 0x00001503);
+	assert_ptr_equal(vcpu->hot[hot_place(gpa)], &hot_nothing);
+	f.vm.bus.dev[0]->ops = &hot_ops;
+	mmio(21, gpa + 0x1000, 0x00001503); /* nothing there */
+	device_result = -EIO;
+	mmio(21, gpa, 0x00001503);
+	assert_ptr_equal(vcpu->hot[hot_place(gpa)], &hot_nothing);
+	device_result = 0;
+	mmio(21, gpa, 0x00001503);
+	for (unsigned int i = 0; i < HOT_PLACES; i++)
+		assert_ptr_equal(vcpu->hot[i],
+				 i == hot_place(gpa) ? f.vm.bus.dev[0] : &hot_nothing);
+}
+
 static void test_mmio_refused(void **state)
 {
 	(void)state;
@@ -275,6 +308,7 @@ int main(void)
 		ROW(test_exit_from_hypervisor_is_a_crash),
 		ROW(test_virtual_instruction),
 		ROW(test_mmio),
+		ROW(test_hot_places),
 		ROW(test_mmio_refused),
 		ROW(test_lazy_ram),
 		ROW(test_ram_fault_without_lazy_is_a_crash),

@@ -304,6 +304,49 @@ static void test_tells_vcpus_only_of_changes(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+/*
+ * A source becomes pending at the same moment as a guest, without the lock, lets it interrupt: by its priority and
+ * by its enable bit in turn. Either of the two must see what the other did.
+ */
+enum { ROUNDS = 20000 };
+
+static _Atomic unsigned int round_now;
+static _Atomic unsigned int round_done;
+
+static void *raise_lines(void *arg)
+{
+	(void)arg;
+	for (unsigned int i = 1; i <= ROUNDS; i++) {
+		while (round_now < i)
+			;
+		line(10, true);
+		round_done = i;
+	}
+	return NULL;
+}
+
+static void test_store_races_with_line(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, raise_lines, NULL), 0);
+	for (unsigned int i = 1; i <= ROUNDS; i++) {
+		guest_write(PRIORITY(10), 4, i % 2);
+		guest_write(ENABLE(S(0), 10), 4, i % 2 ? 0 : 1U << 10);
+		round_now = i;
+		guest_write(i % 2 ? ENABLE(S(0), 10) : PRIORITY(10), 4, i % 2 ? 1U << 10 : 1);
+		while (round_done < i)
+			;
+		assert_true(board.ext_irq[0]);
+		line(10, false);
+		assert_int_equal(guest_read(CLAIM(S(0)), 4), 10);
+		guest_write(CLAIM(S(0)), 4, 10);
+		assert_false(board.ext_irq[0]);
+	}
+	pthread_join(thread, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +367,7 @@ int main(void)
 		TEST(test_wild_lines),
 		TEST(test_reset),
 		TEST(test_tells_vcpus_only_of_changes),
+		TEST(test_store_races_with_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

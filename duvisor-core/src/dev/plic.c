@@ -15,42 +15,18 @@
 #include "device.h"
 #include "fdt_tree.h"
 #include "irqchip.h"
+#include "plic.h"
 #include "vcpu.h"
 #include "vm.h"
-
-#define SOURCES 96 /* source 0 does not exist */
-#define WORDS (SOURCES / 32)
-#define PRIORITY_MASK 7U
-
-#define PENDING_BASE 0x1000
-#define ENABLE_BASE 0x2000
-#define ENABLE_STRIDE 0x80
-#define CONTEXT_BASE 0x200000
-#define CONTEXT_STRIDE 0x1000
-#define CONTEXT_THRESHOLD 0
-#define CONTEXT_CLAIM 4
 
 /* interrupts-extended: S-mode external interrupt, and "no such context". */
 #define S_EXTERNAL 9U
 #define NO_CONTEXT 0xffffffffU
 
-/* The S-mode context of one hart. */
-struct context {
-	uint32_t enable[WORDS];
-	uint32_t threshold;
-	bool output; /* what the vCPU was told last */
-};
-
-struct plic {
-	struct device dev;
-	struct irqchip chip;
-	pthread_mutex_t lock; /* protects what follows */
-	uint32_t priority[SOURCES];
-	uint32_t level[WORDS];   /* the wires */
-	uint32_t pending[WORDS]; /* the IP bits */
-	uint32_t claimed[WORDS]; /* gateways that wait for a completion */
-	struct context context[VM_MAX_VCPUS];
-};
+static uint32_t peek(const _Atomic uint32_t *word)
+{
+	return atomic_load_explicit(word, memory_order_relaxed);
+}
 
 /*
  * The enabled pending source of the highest priority above threshold, the lowest number among
@@ -63,14 +39,14 @@ static unsigned int best_source(const struct plic *plic, const struct context *c
 	unsigned int best = 0;
 
 	for (unsigned int w = 0; w < WORDS; w++) {
-		uint32_t ready = plic->pending[w] & ctx->enable[w];
+		uint32_t ready = peek(&plic->pending[w]) & peek(&ctx->enable[w]);
 
 		while (ready) {
 			unsigned int irq = w * 32 + (unsigned int)__builtin_ctz(ready);
 
 			ready &= ready - 1;
-			if (plic->priority[irq] > best_priority) {
-				best_priority = plic->priority[irq];
+			if (peek(&plic->priority[irq]) > best_priority) {
+				best_priority = peek(&plic->priority[irq]);
 				best = irq;
 			}
 		}
@@ -105,9 +81,11 @@ static bool gateway_forward(struct plic *plic, unsigned int irq)
 	uint32_t bit = 1U << (irq % 32);
 
 	if (!(plic->level[word] & bit) || (plic->claimed[word] & bit) ||
-	    (plic->pending[word] & bit))
+	    (peek(&plic->pending[word]) & bit))
 		return false;
-	plic->pending[word] |= bit;
+	atomic_fetch_or_explicit(&plic->pending[word], bit, memory_order_relaxed);
+	/* Before priority and enable bits are looked at; the partner is in plic_hot.c. */
+	atomic_thread_fence(memory_order_seq_cst);
 	return true;
 }
 
@@ -189,7 +167,7 @@ static void write_context(struct plic *plic, uint64_t off, uint32_t val)
 	}
 }
 
-static uint32_t *enable_word(struct plic *plic, uint64_t off)
+static _Atomic uint32_t *enable_word(struct plic *plic, uint64_t off)
 {
 	uint64_t reg;
 	struct context *ctx = context_at(plic, off, ENABLE_STRIDE, &reg);
@@ -208,7 +186,7 @@ static int plic_read(struct device *dev, uint64_t off, unsigned int len, uint64_
 	if (off >= CONTEXT_BASE) {
 		*val = read_context(plic, off - CONTEXT_BASE);
 	} else if (off >= ENABLE_BASE) {
-		const uint32_t *word = enable_word(plic, off - ENABLE_BASE);
+		const _Atomic uint32_t *word = enable_word(plic, off - ENABLE_BASE);
 
 		*val = word ? *word : 0;
 	} else if (off >= PENDING_BASE) {
@@ -223,7 +201,7 @@ static int plic_read(struct device *dev, uint64_t off, unsigned int len, uint64_
 
 static void write_enable(struct plic *plic, uint64_t off, uint32_t val)
 {
-	uint32_t *word = enable_word(plic, off);
+	_Atomic uint32_t *word = enable_word(plic, off);
 
 	if (!word)
 		return;
@@ -308,6 +286,8 @@ static const struct device_ops plic_ops = {
 	.reset = plic_reset,
 	.read = plic_read,
 	.write = plic_write,
+	.hot_load = plic_hot_load,
+	.hot_store = plic_hot_store,
 	.fdt = plic_fdt,
 	.destroy = plic_destroy,
 };

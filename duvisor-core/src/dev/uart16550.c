@@ -20,18 +20,8 @@
 #include "device.h"
 #include "fdt_tree.h"
 #include "irqchip.h"
+#include "uart16550.h"
 #include "vm.h"
-
-/* Registers; the first two are the divisor latch while LCR.DLAB is set. */
-#define RBR_THR 0
-#define IER 1
-#define IIR_FCR 2
-#define LCR 3
-#define MCR 4
-#define LSR 5
-#define MSR 6
-#define SCR 7
-#define REGISTERS 8
 
 #define IER_RDI 0x01
 #define IER_THRI 0x02
@@ -76,35 +66,7 @@
 #define MSR_RI 0x40
 #define MSR_DCD 0x80
 
-#define FIFO_SIZE 16
-
 #define CLOCK_FREQUENCY 3686400
-
-struct fifo {
-	unsigned int first;
-	unsigned int count;
-	uint8_t data[FIFO_SIZE];
-};
-
-struct uart {
-	struct device dev;
-	pthread_mutex_t lock; /* protects what follows */
-	uint8_t ier;
-	uint8_t fcr;
-	uint8_t lcr;
-	uint8_t mcr;
-	uint8_t msr;
-	uint8_t scr;
-	uint8_t divisor[2];
-	uint8_t rbr; /* what was read last */
-	bool overrun;
-	bool thr_pending; /* the transmitter became empty and the guest has not been told */
-	bool polled;      /* the last access was a read of LSR */
-	bool listening;   /* the guest polls for input */
-	bool level;       /* of the interrupt line */
-	struct fifo tx;   /* bytes that the console has no room for */
-	struct fifo loop; /* received in loopback mode */
-};
 
 static bool fifo_put(struct fifo *fifo, unsigned int size, uint8_t byte)
 {
@@ -392,10 +354,13 @@ static void console_changed(void *opaque)
 
 static void set_defaults(struct uart *uart)
 {
-	uart->ier = uart->fcr = uart->lcr = uart->mcr = uart->scr = uart->rbr = 0;
+	uart->ier = uart->fcr = uart->lcr = uart->mcr = uart->rbr = 0;
+	uart->scr = 0;
 	uart->msr = modem_lines(uart);
 	uart->divisor[0] = uart->divisor[1] = 0;
-	uart->overrun = uart->thr_pending = uart->polled = uart->listening = false;
+	uart->overrun = uart->thr_pending = false;
+	uart->polled = false;
+	uart->listening = false;
 	uart->loop.count = 0;
 }
 
@@ -435,6 +400,8 @@ static const struct device_ops uart_ops = {
 	.reset = uart_reset,
 	.read = uart_read,
 	.write = uart_write,
+	.hot_load = uart_hot_load,
+	.hot_store = uart_hot_store,
 	.fdt = uart_fdt,
 	.destroy = uart_destroy,
 };
