@@ -357,6 +357,11 @@ static const struct memory_insn accesses[] = {
 	{"c.lh", CL(0x8440, A2, A1, 0), COMPRESSED(LH(A2, X0, 0)), 2, A1, false, 0},
 	{"c.sb", CL(0x8800, A2, A1, 0), COMPRESSED(SB(A2, X0, 0)), 2, A1, true, 0},
 	{"c.sh", CL(0x8c00, A2, A1, 0), COMPRESSED(SH(A2, X0, 0)), 2, A1, true, 0},
+	/* As the CMO extensions say: the field of rs1 is zero. */
+	{"cbo.inval", CBO(0, A1), CBO(0, X0), 4, A1, true, 0},
+	{"cbo.clean", CBO(1, A1), CBO(1, X0), 4, A1, true, 0},
+	{"cbo.flush", CBO(2, A1), CBO(2, X0), 4, A1, true, 0},
+	{"cbo.zero", CBO(4, A1), CBO(4, X0), 4, A1, true, 0},
 };
 
 static void transformed(const struct memory_insn *a)
@@ -369,6 +374,8 @@ static void transformed(const struct memory_insn *a)
 		usual_world();
 		csr_write(CSR_HUVSSTATUS, MSTATUS_FS);
 		csr_write(CSR_MSTATUS, csr_read(CSR_MSTATUS) | MSTATUS_FS);
+		csr_set(CSR_HENVCFG, ENVCFG_CBIE | ENVCFG_CBCFE | ENVCFG_CBZE);
+		csr_set(CSR_HUVSENVCFG, ENVCFG_CBIE | ENVCFG_CBCFE | ENVCFG_CBZE);
 		regs()[A0] = 1;
 		regs()[A2] = 2;
 		regs()[a->base] = gpa - (int16_t)a->offset;

@@ -175,7 +175,7 @@ static void own_registers(void)
 	CHECK_EQ(csr_read(CSR_STVEC), (u64)hs_trap);
 }
 
-#define CBO_ZERO(rs1) (0x0040200f | (u32)(rs1) << 15)
+#define CBO_ZERO(rs1) CBO(4, rs1)
 static u8 block[4096] __attribute__((aligned(4096)));
 
 static void cache_blocks(void)

@@ -60,6 +60,11 @@ struct mutation {
 		false, false, true, true                                                           \
 	}
 
+#define FETCH_FAILS                                                                                \
+	{                                                                                          \
+		true, false, false, false                                                          \
+	}
+
 static const struct mutation host_mutations[] = {
 	{"unchanged", 0, 0, NONE_FAILS},
 	{"V=0", PTE_V, 0, ALL_FAIL},
@@ -787,6 +792,50 @@ static void same_as_the_process(void)
 	}
 }
 
+/* Tables are read by the walk, which MXR does not help: it is for loads of instructions. */
+static void mxr_of_tables(void)
+{
+	static const char *const what[] = {"of the VS stage", "of stage 2"};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(what); i++) {
+		struct window w;
+		struct table_ref r;
+
+		test("[MEM-2] MXR does not open execute-only host pages with tables %s", what[i]);
+		w = faulty_window(1, IN_DVS);
+		r = reference((u64)(i ? w.stage2_pte : w.guest_pte), !i);
+		*r.host_leaf &= ~(PTE_R | PTE_W);
+		csr_set(CSR_MSTATUS, MSTATUS_MXR);
+		csr_write(CSR_HUVSSTATUS, MSTATUS_MXR);
+		fence_all();
+		CHECK_HOST_FAULT(window_access(&w, LOAD), w.mode, access_pc(w.mode, LOAD, w.gva),
+				 EXC_LOAD_PAGE, r.pte_hva);
+	}
+	for (unsigned int by_hlv = 0; by_hlv < 2; by_hlv++) {
+		test("[MEM-3] MXR does not open execute-only stage-2 pages with tables of the VS "
+		     "stage, %s",
+		     by_hlv ? "for HLV" : "for a guest");
+		struct window w = faulty_window(1, IN_DVS);
+		struct table_ref r = reference((u64)w.guest_pte, true);
+		const struct outcome *o;
+
+		*r.stage2_leaf &= ~(PTE_R | PTE_W);
+		csr_set(CSR_MSTATUS, MSTATUS_MXR);
+		csr_write(CSR_HUVSSTATUS, MSTATUS_MXR);
+		fence_all();
+		if (!by_hlv) {
+			CHECK_EXIT(window_access(&w, LOAD), &w, LOAD, EXC_LOAD_GUEST_PAGE,
+				   r.pte_gpa, 0x3000);
+			continue;
+		}
+		csr_write(CSR_HUSTATUS, HUSTATUS_SPVP);
+		regs()[A1] = w.gva;
+		o = RUN(IN_HU, HLV_D(A0, A1));
+		CHECK_TRAP(o, AT_HU, EXC_LOAD_GUEST_PAGE, code_addr(IN_HU, 0), w.gva);
+		CHECK_EQ(o->gpa, r.pte_gpa);
+	}
+}
+
 /* ---- physical memory protection, holes ---- */
 
 static void protect(u64 pa, u64 permissions)
@@ -806,6 +855,7 @@ static void pmp(void)
 	} kinds[] = {
 		{"nothing", 0, ALL_FAIL},
 		{"reading and executing", 5, WRITES_FAIL},
+		{"reading and writing", 3, FETCH_FAILS},
 		{"all", 7, NONE_FAILS},
 	};
 	struct window w;
@@ -952,6 +1002,7 @@ void test_main(void)
 		guest_leaf_faults(&guest_mutations[i]);
 	which_stage_first();
 	mxr();
+	mxr_of_tables();
 	accessed_and_dirty();
 	tables();
 	high_gpa();

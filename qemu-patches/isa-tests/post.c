@@ -8,7 +8,7 @@
 
 /* ---- the other hart ---- */
 
-enum other_job { REST, SHOW, GUEST_SPIN, GUEST_LOOP, TOGGLE, POST_BACK, QUIT };
+enum other_job { REST, SHOW, READ, GUEST_SPIN, GUEST_LOOP, TOGGLE, POST_BACK, QUIT };
 
 static struct {
 	u64 job;            /* enum other_job, written by hart 0 */
@@ -77,6 +77,28 @@ static void show(void)
 	join_world();
 	set(&other.done, SHOW);
 	wait_for(&other.job, REST);
+	leave_world();
+}
+
+/* In HU: wait for the word at A1, then read what has been posted. */
+static const u32 read_code[] = {
+	LD(A0, A1, 0),
+	BEQ(A0, X0, -4),
+	CSRRS(A2, CSR_HUVIP, X0),
+	CSRRS(A3, CSR_HUDOORBELL, X0),
+};
+
+static u64 posted __attribute__((aligned(4096)));
+
+static void read_in_hu(void)
+{
+	join_world();
+	regs()[A1] = at(IN_HU, &posted);
+	put_code(read_code, ARRAY_SIZE(read_code));
+	set(&other.done, READ);
+	const struct outcome *o = run_at(IN_HU, code_addr(IN_HU, 0));
+
+	memcpy(&other.outcome, o, sizeof(*o));
 	leave_world();
 }
 
@@ -199,6 +221,8 @@ static void other_hart(void)
 			return;
 		if (job == SHOW)
 			show();
+		else if (job == READ)
+			read_in_hu();
 		else if (job == GUEST_SPIN)
 			guest_spin();
 		else if (job == GUEST_LOOP)
@@ -418,6 +442,27 @@ static void running_guest(void)
 	}
 }
 
+/* [POST-3]: who learns from memory that a post is complete finds it in huvip. */
+static void reader_in_hu(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(all_bits); i++) {
+		u64 bits = all_bits[i];
+
+		test("[POST-3] HU reads what was posted: %lx", bits);
+		own_world();
+		set(&posted, 0);
+		begin(READ, hdvctl(OTHER_INDEX, true), VMID);
+		/* Let it be in its loop, sometimes. */
+		spend(i * 50);
+		CHECK_EQ(post(OTHER_INDEX, bits), 1);
+		set(&posted, 1);
+		end();
+		CHECK(other.outcome.done);
+		CHECK_EQ(other.outcome.x[A2], bits & 0x404);
+		CHECK_EQ(other.outcome.x[A3], bits & 1);
+	}
+}
+
 /* One doorbell after the other, each seen exactly once. */
 static void doorbells(void)
 {
@@ -511,6 +556,7 @@ void test_main(void)
 	nobody_there();
 	isolation();
 	running_guest();
+	reader_in_hu();
 	doorbells();
 	residency();
 	storm();

@@ -197,10 +197,7 @@ static struct verdict stage2_walk(u64 gpa, enum right right, bool explicit)
 		if (is_leaf(pte)) {
 			u64 wanted = marked(pte, right);
 
-			/* The spec of MXR is not clear about implicit accesses. */
-			if (!explicit && env.host_mxr && !(pte & PTE_R) && pte & PTE_X)
-				return (struct verdict){.end = UNDECIDED};
-			if (!(pte & PTE_U) || !permits(pte, right, env.host_mxr))
+			if (!(pte & PTE_U) || !permits(pte, right, explicit && env.host_mxr))
 				return stage2_verdict(gpa);
 			if (wanted != pte) {
 				if (!env.adue)

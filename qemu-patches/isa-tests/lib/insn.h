@@ -81,6 +81,7 @@
 #define MRET 0x30200073u
 #define WFI 0x10500073u
 #define FENCE_I 0x0000100fu
+#define CBO(operation, rs1) INSN_I(0x0f, 2, X0, rs1, operation)
 #define SFENCE_VMA(rs1, rs2) INSN_R(SYSTEM, 0, 0x09, X0, rs1, rs2)
 #define HFENCE_VVMA(rs1, rs2) INSN_R(SYSTEM, 0, 0x11, X0, rs1, rs2)
 #define HFENCE_GVMA(rs1, rs2) INSN_R(SYSTEM, 0, 0x31, X0, rs1, rs2)
