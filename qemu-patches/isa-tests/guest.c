@@ -293,8 +293,11 @@ static void guest_timer(void)
 	usual_world();
 	set_en(true);
 	csr_write(CSR_HUTIMEDELTA, FAR);
-	csr_write(CSR_HUVSTIMECMP, FAR + now() + 20000);
-	CHECK(!vstip());
+	u64 due = now() + 20000;
+	csr_write(CSR_HUVSTIMECMP, FAR + due);
+	bool early = vstip();
+	/* Unless the machine below was away for so long. */
+	CHECK(!early || now() >= due);
 	for (u64 end = now() + 1000000; now() < end && !vstip();)
 		;
 	CHECK(vstip());
