@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "network.h"
 #include "words.h"
 
 #define DEFAULT_RAM (256ULL << 20)
@@ -265,8 +266,10 @@ static int parse_name(struct options *options, const char *arg)
 
 static int parse_network(struct options *options, const char *arg)
 {
-	if (strcmp(arg, "mode=none") != 0 && strcmp(arg, "none") != 0)
-		return error(options, "bad network '%s': this version has only mode=none", arg);
+	char why[128];
+
+	if (network_parse(&options->config.network, arg, why, sizeof(why)))
+		return error(options, "bad network '%s': %s", arg, why);
 	return 0;
 }
 
@@ -339,7 +342,11 @@ static const struct row table[] = {
 	{"mem", 'm', "SIZE", "memory, with K, M or G behind it, M if none (default 256M)",
 	 parse_mem},
 	{"name", 0, "NAME", "name of the process, as ps -o comm shows it", parse_name},
-	{"network", 'n', "mode=none", "no network (the only mode so far)", parse_network},
+	{"network", 'n', "mode=MODE[,WORD]...",
+	 "none (default), user (through passt; forwards ports with tcp=,\nudp=) or tap "
+	 "(tapif=NAME); "
+	 "mac=ADDRESS",
+	 parse_network},
 	{"no-reboot", 0, NULL, "end instead of booting again when the guest reboots",
 	 parse_no_reboot},
 	{"nodefaults", 0, NULL,

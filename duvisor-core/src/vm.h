@@ -69,6 +69,19 @@ struct vm_disk {
 	bool no_uring; /* for tests: a thread does the I/O */
 };
 
+enum vm_network_mode { VM_NETWORK_NONE, VM_NETWORK_USER, VM_NETWORK_TAP };
+
+#define VM_PORTS_SIZE 256
+
+struct vm_network {
+	enum vm_network_mode mode;
+	char tap[16]; /* a name of the kernel's, or empty: its choice */
+	uint8_t mac[6];
+	bool mac_set;
+	char tcp[VM_PORTS_SIZE]; /* ports to forward, as passt's --tcp-ports has them */
+	char udp[VM_PORTS_SIZE];
+};
+
 /* What the user asked for. Strings belong to the caller and outlive the VM. */
 struct vm_config {
 	const char *kernel;
@@ -77,6 +90,7 @@ struct vm_config {
 	const char *dtb;       /* NULL: generated */
 	const char *dump_dtb;  /* NULL: do not */
 	const char *host_tree; /* NULL: /proc/device-tree; tests bring their own */
+	struct vm_network network;
 	unsigned int disk_count;
 	struct vm_disk disk[VM_MAX_DISKS];
 	uint64_t ram_size;

@@ -544,7 +544,8 @@ static void test_slots_run_out(void **state)
 	}
 	board.config.disk_count = 8;
 	assert_int_equal(virtio_blk_create(&board.vm), 0);
-	assert_int_equal(reg_in(7, VIRTIO_MMIO_DEVICE_ID), 2);
+	assert_int_equal(virtio_blk_create(&board.vm), 0);
+	assert_int_equal(reg_in(15, VIRTIO_MMIO_DEVICE_ID), 2);
 	board.config.disk_count = 1;
 	assert_int_equal(virtio_blk_create(&board.vm), -ENOSPC);
 	board_teardown();

@@ -16,10 +16,11 @@
 #define BOARD_UART_BASE 0x10000000ULL
 #define BOARD_UART_SIZE 0x100ULL
 #define BOARD_UART_IRQ 10
-#define BOARD_VIRTIO_SLOTS 8
+/* The first eight are QEMU's; the lines of the others begin behind those of its other devices. */
+#define BOARD_VIRTIO_SLOTS 16
 #define BOARD_VIRTIO_BASE(slot) (0x10001000ULL + 0x1000ULL * (slot))
 #define BOARD_VIRTIO_SIZE 0x1000ULL
-#define BOARD_VIRTIO_IRQ(slot) (1 + (slot))
+#define BOARD_VIRTIO_IRQ(slot) ((slot) < 8 ? 1 + (slot) : 16 + (slot))
 
 struct vm;
 
@@ -32,5 +33,7 @@ int uart16550_create(struct vm *vm);
 int goldfish_rtc_create(struct vm *vm);
 int sifive_test_create(struct vm *vm);
 int virtio_blk_create(struct vm *vm);
+int virtio_net_create(struct vm *vm);
+int virtio_rng_create(struct vm *vm);
 
 #endif

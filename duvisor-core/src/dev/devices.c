@@ -31,6 +31,8 @@ static const struct entry table[] = {
 	{"real-time clock", goldfish_rtc_create, wants_defaults},
 	{"reset device", sifive_test_create, wants_defaults},
 	{"disks", virtio_blk_create, NULL},
+	{"network device", virtio_net_create, NULL},
+	{"source of random numbers", virtio_rng_create, wants_defaults},
 };
 
 int devices_create(struct vm *vm)

@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The network device (virtio 1.2, section 5.1) in front of a back end (net.h). */
+#include <errno.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_net.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "dev/board.h"
+#include "io.h"
+#include "log.h"
+#include "net.h"
+#include "virtio/iov.h"
+#include "virtio/virtio.h"
+#include "vm.h"
+
+_Static_assert(sizeof(struct virtio_net_hdr_v1) == NET_HEADER, "the header of section 5.1.6");
+
+/* Frames that may be taken from the back end in one go: others want their turn. */
+#define RX_BATCH 64
+/* While the loop does not sleep, ask the back end this often. */
+#define RX_PERIOD_NS 50000ULL
+#define NS_PER_S 1000000000ULL
+
+#define LOCAL_MAC_PREFIX 0x02
+
+/* Buffers that one frame may be spread over (VIRTIO_NET_F_MRG_RXBUF). */
+#define MAX_MERGED VIRTQ_MAX_SIZE
+
+struct netdev {
+	struct virtio virtio;
+	struct virtio_net_config config;
+	struct net *net;
+	unsigned int max_pairs;
+	unsigned int pairs;         /* in use */
+	bool closed;                /* the back end is gone */
+	bool tx_blocked;            /* it takes no more for now */
+	uint64_t received_at;       /* when it was asked last, ns */
+	size_t held[NET_MAX_PAIRS]; /* length of the frame in `frame` that found no buffer */
+	struct virtq_chain chain;
+	uint8_t frame[NET_MAX_PAIRS][NET_MAX_FRAME];
+};
+
+static struct netdev *from_virtio(struct virtio *dev)
+{
+	return container_of(dev, struct netdev, virtio);
+}
+
+/* Section 5.1.2: receive and transmit queues in turns, then the control queue. */
+static unsigned int rx_queue(unsigned int pair)
+{
+	return 2 * pair;
+}
+
+static unsigned int tx_queue(unsigned int pair)
+{
+	return 2 * pair + 1;
+}
+
+static unsigned int control_queue(const struct netdev *dev)
+{
+	return virtio_has(&dev->virtio, VIRTIO_NET_F_MQ) ? 2 * dev->max_pairs : 2;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* Which events of the back end are waited for. */
+static void update_events(struct netdev *dev)
+{
+	for (unsigned int i = 0; i < dev->net->pairs; i++) {
+		short events = 0;
+
+		if (!dev->closed && dev->virtio.queue[rx_queue(i)].active && !dev->held[i])
+			events |= POLLIN;
+		if (!dev->closed && dev->tx_blocked)
+			events |= POLLOUT;
+		io_set_events(&dev->virtio.dev.vm->io, dev->net->fd[i], events);
+	}
+}
+
+/* --- to the back end --- */
+
+static void set_tx_blocked(struct netdev *dev, bool blocked)
+{
+	if (dev->tx_blocked == blocked)
+		return;
+	dev->tx_blocked = blocked;
+	for (unsigned int i = 0; i < dev->max_pairs; i++)
+		dev->virtio.queue[tx_queue(i)].wanted = !blocked;
+	update_events(dev);
+}
+
+/* One frame. False: not now, it has been put back. */
+static bool send_frame(struct netdev *dev, unsigned int pair)
+{
+	struct virtio *virtio = &dev->virtio;
+	struct virtq_chain *chain = &dev->chain;
+	unsigned int queue = tx_queue(pair);
+	int err = -EINVAL;
+
+	if (chain->out_len > NET_HEADER && chain->out_len <= NET_MAX_FRAME && !dev->closed)
+		err = dev->net->ops->send(dev->net, pair < dev->net->pairs ? pair : 0, chain->iov,
+					  chain->out);
+	if (err == -EAGAIN) {
+		virtq_unpop(&virtio->queue[queue].vq, chain);
+		return false;
+	}
+	/* A frame that is none is lost, like one on a bad cable. */
+	virtio_push(virtio, queue, chain->id, chain->slots, 0);
+	return true;
+}
+
+static void send_frames(struct netdev *dev, unsigned int pair)
+{
+	bool sent = true;
+
+	while (sent && virtio_pop(&dev->virtio, tx_queue(pair), &dev->chain))
+		sent = send_frame(dev, pair);
+	if (dev->net->ops->flush(dev->net) || !sent)
+		set_tx_blocked(dev, true);
+	virtio_signal(&dev->virtio, tx_queue(pair));
+}
+
+/* --- from the back end --- */
+
+/* What a frame of len bytes was given, to be able to take it back. */
+struct merge {
+	unsigned int count;
+	struct {
+		uint16_t id;
+		uint16_t slots;
+		uint32_t len;
+	} part[MAX_MERGED];
+	uint8_t *count_field[2]; /* where the two bytes of num_buffers are */
+};
+
+/* The byte at off of what the driver lets us write; NULL: it is less. */
+static uint8_t *byte_at(const struct virtq_chain *chain, size_t off)
+{
+	for (unsigned int i = chain->out; i < chain->out + chain->in; i++) {
+		if (off < chain->iov[i].iov_len)
+			return (uint8_t *)chain->iov[i].iov_base + off;
+		off -= chain->iov[i].iov_len;
+	}
+	return NULL;
+}
+
+/* Put it all back: the ring has too few buffers for this frame. */
+static void unmerge(struct netdev *dev, unsigned int queue, const struct merge *merge)
+{
+	for (unsigned int i = merge->count; i-- > 0;) {
+		dev->chain.slots = merge->part[i].slots;
+		virtq_unpop(&dev->virtio.queue[queue].vq, &dev->chain);
+	}
+}
+
+static void finish_merge(struct netdev *dev, unsigned int queue, const struct merge *merge)
+{
+	*merge->count_field[0] = (uint8_t)merge->count;
+	*merge->count_field[1] = (uint8_t)(merge->count >> 8);
+	for (unsigned int i = 0; i < merge->count; i++)
+		virtio_push(&dev->virtio, queue, merge->part[i].id, merge->part[i].slots,
+			    merge->part[i].len);
+}
+
+/* Copy as much of the frame as fits into the buffer in dev->chain. */
+static size_t fill_buffer(struct netdev *dev, struct merge *merge, const uint8_t *from, size_t left)
+{
+	struct virtq_chain *chain = &dev->chain;
+	struct iov_cursor in = {.iov = chain->iov + chain->out, .count = chain->in};
+	size_t n;
+
+	if (!merge->count) {
+		size_t off = offsetof(struct virtio_net_hdr_v1, num_buffers);
+
+		merge->count_field[0] = byte_at(chain, off);
+		merge->count_field[1] = byte_at(chain, off + 1);
+	}
+	n = iov_write(&in, from, left);
+	merge->part[merge->count].id = chain->id;
+	merge->part[merge->count].slots = chain->slots;
+	merge->part[merge->count].len = (uint32_t)n;
+	merge->count++;
+	return n;
+}
+
+enum delivery { DELIVERED, LOST, NO_BUFFER };
+
+static enum delivery lose(struct netdev *dev, unsigned int queue, const struct merge *merge)
+{
+	if (dev->virtio.queue[queue].active)
+		unmerge(dev, queue, merge);
+	return LOST;
+}
+
+/* Give the driver a frame. What does not fit into all that it has given us is lost; with no buffer at all, it can wait. */
+static enum delivery deliver(struct netdev *dev, unsigned int pair, size_t len)
+{
+	unsigned int queue = rx_queue(pair);
+	bool mergeable = virtio_has(&dev->virtio, VIRTIO_NET_F_MRG_RXBUF);
+	struct merge merge = {.count = 0};
+	size_t done = 0;
+
+	while (done < len) {
+		/* Without merging there is one buffer for a frame (section 5.1.6.4.1). */
+		if (merge.count == (mergeable ? MAX_MERGED : 1))
+			return lose(dev, queue, &merge);
+		if (!virtio_pop(&dev->virtio, queue, &dev->chain))
+			return merge.count ? lose(dev, queue, &merge) : NO_BUFFER;
+		if (dev->chain.in_len < NET_HEADER) {
+			virtio_fail(&dev->virtio, "a receive buffer without room for a header");
+			return LOST;
+		}
+		done += fill_buffer(dev, &merge, dev->frame[pair] + done, len - done);
+	}
+	finish_merge(dev, queue, &merge);
+	return DELIVERED;
+}
+
+static void back_end_closed(struct netdev *dev)
+{
+	log_error("network: the other side has closed the connection; the link is down");
+	dev->closed = true;
+	update_events(dev);
+	pthread_mutex_lock(&dev->virtio.lock);
+	dev->config.status &= (uint16_t)~VIRTIO_NET_S_LINK_UP;
+	pthread_mutex_unlock(&dev->virtio.lock);
+	virtio_config_changed(&dev->virtio);
+}
+
+/* The next frame into dev->frame[pair]; its length, 0 if there is none. */
+static size_t next_frame(struct netdev *dev, unsigned int pair)
+{
+	size_t held = dev->held[pair];
+	ssize_t n;
+
+	dev->held[pair] = 0;
+	if (held)
+		return held;
+	n = dev->net->ops->receive(dev->net, pair, dev->frame[pair]);
+	if (n < 0 && n != -EAGAIN)
+		back_end_closed(dev);
+	return n > 0 ? (size_t)n : 0;
+}
+
+/* All frames that there are and that find buffers. True: there were some. */
+static bool receive_frames(struct netdev *dev, unsigned int pair)
+{
+	struct virtio_queue *queue = &dev->virtio.queue[rx_queue(pair)];
+	unsigned int count = 0;
+	size_t len = 0;
+
+	while (queue->active && !dev->closed && count < RX_BATCH && (len = next_frame(dev, pair))) {
+		if (deliver(dev, pair, len) == NO_BUFFER) {
+			/* Until the driver adds buffers: rx_kick. */
+			dev->held[pair] = len;
+			queue->wanted = true;
+			break;
+		}
+		count++;
+	}
+	virtio_signal(&dev->virtio, rx_queue(pair));
+	update_events(dev);
+	return count;
+}
+
+static void rx_kick(struct netdev *dev, unsigned int pair)
+{
+	struct virtio_queue *queue = &dev->virtio.queue[rx_queue(pair)];
+
+	/* Only a frame that waits makes new buffers interesting; one more look after asking for them. */
+	queue->wanted = false;
+	if (dev->held[pair])
+		receive_frames(dev, pair);
+}
+
+static void net_event(void *opaque, int fd, short revents)
+{
+	struct netdev *dev = opaque;
+
+	if (revents & POLLOUT && !dev->net->ops->flush(dev->net))
+		set_tx_blocked(dev, false);
+	for (unsigned int i = 0; i < dev->net->pairs; i++)
+		if (dev->net->fd[i] == fd && !dev->held[i])
+			receive_frames(dev, i);
+}
+
+/* Files are looked at only now and then while the loop is busy: too late for those who wait for an answer. */
+static bool net_poll(struct virtio *virtio)
+{
+	struct netdev *dev = from_virtio(virtio);
+	bool worked = false;
+	uint64_t now;
+
+	if (!virtio->started || dev->closed)
+		return false;
+	now = now_ns();
+	if (now - dev->received_at < RX_PERIOD_NS)
+		return false;
+	for (unsigned int i = 0; i < dev->net->pairs; i++)
+		if (!dev->held[i])
+			worked |= receive_frames(dev, i);
+	dev->received_at = now_ns();
+	return worked;
+}
+
+/* --- the control queue (section 5.1.6.5) --- */
+
+static bool set_pairs(struct netdev *dev, struct iov_cursor *in)
+{
+	struct virtio_net_ctrl_mq mq;
+
+	if (iov_read(in, &mq, sizeof(mq)) != sizeof(mq) ||
+	    mq.virtqueue_pairs < VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MIN ||
+	    mq.virtqueue_pairs > dev->max_pairs || !virtio_has(&dev->virtio, VIRTIO_NET_F_MQ))
+		return false;
+	dev->pairs = mq.virtqueue_pairs;
+	if (dev->net->ops->set_pairs)
+		dev->net->ops->set_pairs(dev->net, dev->pairs);
+	return true;
+}
+
+static bool set_offloads(struct netdev *dev, struct iov_cursor *in)
+{
+	uint64_t features;
+
+	if (iov_read(in, &features, sizeof(features)) != sizeof(features) ||
+	    features & ~dev->virtio.accepted)
+		return false;
+	if (dev->net->ops->set_offloads)
+		dev->net->ops->set_offloads(dev->net, features);
+	return true;
+}
+
+static bool set_mac(struct netdev *dev, struct iov_cursor *in)
+{
+	uint8_t mac[sizeof(dev->config.mac)];
+
+	if (iov_read(in, mac, sizeof(mac)) != sizeof(mac))
+		return false;
+	pthread_mutex_lock(&dev->virtio.lock);
+	memcpy(dev->config.mac, mac, sizeof(mac));
+	pthread_mutex_unlock(&dev->virtio.lock);
+	return true;
+}
+
+static bool control(struct netdev *dev, struct iov_cursor *out)
+{
+	struct virtio_net_ctrl_hdr header;
+
+	if (iov_read(out, &header, sizeof(header)) != sizeof(header))
+		return false;
+	switch (header.class) {
+	case VIRTIO_NET_CTRL_RX:
+		/* The guest gets all that comes in any case (section 5.1.6.5.1 allows more than was asked for). */
+		return header.cmd <= VIRTIO_NET_CTRL_RX_ALLMULTI;
+	case VIRTIO_NET_CTRL_MAC:
+		return header.cmd == VIRTIO_NET_CTRL_MAC_ADDR_SET
+			? set_mac(dev, out)
+			: header.cmd == VIRTIO_NET_CTRL_MAC_TABLE_SET;
+	case VIRTIO_NET_CTRL_MQ:
+		return header.cmd == VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET && set_pairs(dev, out);
+	case VIRTIO_NET_CTRL_GUEST_OFFLOADS:
+		return header.cmd == VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET && set_offloads(dev, out);
+	default:
+		return false;
+	}
+}
+
+static void control_kick(struct netdev *dev, unsigned int index)
+{
+	struct virtq_chain *chain = &dev->chain;
+
+	while (virtio_pop(&dev->virtio, index, chain)) {
+		struct iov_cursor out = {.iov = chain->iov, .count = chain->out};
+		struct iov_cursor in = {.iov = chain->iov + chain->out, .count = chain->in};
+		uint8_t ack = control(dev, &out) ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
+
+		virtio_push(&dev->virtio, index, chain->id, chain->slots,
+			    (uint32_t)iov_write(&in, &ack, sizeof(ack)));
+	}
+	virtio_signal(&dev->virtio, index);
+}
+
+/* --- the device --- */
+
+static void net_kick(struct virtio *virtio, unsigned int index)
+{
+	struct netdev *dev = from_virtio(virtio);
+
+	if (index == control_queue(dev))
+		control_kick(dev, index);
+	else if (index % 2)
+		send_frames(dev, index / 2);
+	else
+		rx_kick(dev, index / 2);
+}
+
+static void net_start(struct virtio *virtio)
+{
+	struct netdev *dev = from_virtio(virtio);
+
+	dev->pairs = 1;
+	if (dev->net->ops->set_offloads)
+		dev->net->ops->set_offloads(dev->net, virtio->accepted);
+	if (dev->net->ops->set_pairs)
+		dev->net->ops->set_pairs(dev->net, 1);
+	update_events(dev);
+}
+
+static void net_stop_queue(struct virtio *virtio, unsigned int index)
+{
+	struct netdev *dev = from_virtio(virtio);
+
+	virtio->queue[index].active = false;
+	if (!(index % 2) && index / 2 < dev->net->pairs)
+		dev->held[index / 2] = 0;
+	update_events(dev);
+}
+
+static void net_reset(struct virtio *virtio)
+{
+	struct netdev *dev = from_virtio(virtio);
+
+	dev->tx_blocked = false;
+	update_events(dev);
+}
+
+static void net_destroy(struct virtio *virtio)
+{
+	struct netdev *dev = from_virtio(virtio);
+
+	for (unsigned int i = 0; i < dev->net->pairs; i++)
+		io_remove(&virtio->dev.vm->io, dev->net->fd[i]);
+	dev->net->ops->destroy(dev->net);
+	free(dev);
+}
+
+static const struct virtio_ops netdev_ops = {
+	.name = "virtio-net",
+	.start = net_start,
+	.stop_queue = net_stop_queue,
+	.kick = net_kick,
+	.poll = net_poll,
+	.reset = net_reset,
+	.destroy = net_destroy,
+};
+
+static void choose_mac(uint8_t *mac, const struct vm_network *wanted)
+{
+	if (wanted->mac_set) {
+		memcpy(mac, wanted->mac, sizeof(wanted->mac));
+		return;
+	}
+	/* Locally administered, not a group's: as good as unique. */
+	if (getrandom(mac, sizeof(wanted->mac), GRND_NONBLOCK) < 0)
+		memset(mac, 0, sizeof(wanted->mac));
+	mac[0] = LOCAL_MAC_PREFIX;
+}
+
+static uint64_t feature_bits(const struct netdev *dev)
+{
+	uint64_t bits = dev->net->features | 1ULL << VIRTIO_NET_F_MAC |
+		1ULL << VIRTIO_NET_F_MRG_RXBUF | 1ULL << VIRTIO_NET_F_STATUS |
+		1ULL << VIRTIO_NET_F_CTRL_VQ | 1ULL << VIRTIO_NET_F_CTRL_RX |
+		1ULL << VIRTIO_NET_F_CTRL_MAC_ADDR;
+
+	if (dev->net->features)
+		bits |= 1ULL << VIRTIO_NET_F_CTRL_GUEST_OFFLOADS;
+	if (dev->net->mtu)
+		bits |= 1ULL << VIRTIO_NET_F_MTU;
+	if (dev->max_pairs > 1)
+		bits |= 1ULL << VIRTIO_NET_F_MQ;
+	return bits;
+}
+
+static int listen_to_back_end(struct netdev *dev, struct vm *vm)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < dev->net->pairs; i++)
+		err = io_add(&vm->io, dev->net->fd[i], 0, net_event, dev);
+	return err;
+}
+
+static int open_back_end(struct netdev *dev, struct vm *vm)
+{
+	const struct vm_network *wanted = &vm->config->network;
+	unsigned int pairs = vm->vcpu_count < NET_MAX_PAIRS ? vm->vcpu_count : NET_MAX_PAIRS;
+	int err = wanted->mode == VM_NETWORK_TAP ? net_tap_open(wanted, pairs, &dev->net)
+						 : net_user_open(wanted, &dev->net);
+
+	return err ? VM_EXIT_USAGE : 0;
+}
+
+static int init(struct netdev *dev, struct vm *vm)
+{
+	struct virtio_init init;
+
+	dev->max_pairs = dev->net->pairs;
+	choose_mac(dev->config.mac, &vm->config->network);
+	dev->config.status = VIRTIO_NET_S_LINK_UP;
+	dev->config.max_virtqueue_pairs = (uint16_t)dev->max_pairs;
+	dev->config.mtu = dev->net->mtu;
+	init = (struct virtio_init){.ops = &netdev_ops,
+				    .id = VIRTIO_ID_NET,
+				    .features = feature_bits(dev),
+				    .config = &dev->config,
+				    .config_size = sizeof(dev->config),
+				    .queue_count = 2 * dev->max_pairs + 1};
+	return listen_to_back_end(dev, vm) ?: virtio_init(&dev->virtio, vm, &init);
+}
+
+int virtio_net_create(struct vm *vm)
+{
+	struct netdev *dev;
+	int err;
+
+	if (vm->config->network.mode == VM_NETWORK_NONE)
+		return 0;
+	dev = calloc(1, sizeof(*dev));
+	if (!dev)
+		return -ENOMEM;
+	dev->virtio.dev.vm = vm;
+	err = open_back_end(dev, vm);
+	if (err) {
+		free(dev);
+		return err;
+	}
+	err = init(dev, vm);
+	if (err)
+		net_destroy(&dev->virtio);
+	return err;
+}
