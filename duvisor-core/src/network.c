@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "network.h"
 
+#include <ctype.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "types.h"
@@ -9,6 +12,7 @@
 #include "words.h"
 
 #define WORD_SIZE 256
+#define MAC_SIZE 6
 
 struct parse {
 	struct vm_network *network;
@@ -54,17 +58,25 @@ static int parse_tapif(struct parse *parse, const char *value)
 	return 0;
 }
 
+/* "02:00:00:00:00:01", and nothing else. */
+static bool read_mac(uint8_t *mac, const char *value)
+{
+	for (unsigned int i = 0; i < MAC_SIZE; i++, value += 3) {
+		char end = i + 1 < MAC_SIZE ? ':' : '\0';
+
+		if (!isxdigit(value[0]) || !isxdigit(value[1]) || value[2] != end)
+			return false;
+		mac[i] = (uint8_t)strtoul(value, NULL, 16);
+	}
+	return true;
+}
+
 static int parse_mac(struct parse *parse, const char *value)
 {
-	uint8_t *mac = parse->network->mac;
-	int end = 0;
-
-	if (sscanf(value, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0], &mac[1], &mac[2],
-		   &mac[3], &mac[4], &mac[5], &end) != 6 ||
-	    value[end] || strlen(value) != sizeof("00:00:00:00:00:00") - 1)
+	if (!read_mac(parse->network->mac, value))
 		return complain(parse,
 				"mac is six pairs of hexadecimal digits with colons between");
-	if (mac[0] & 1)
+	if (parse->network->mac[0] & 1)
 		return complain(parse, "mac is the address of a group, its first byte is odd");
 	parse->network->mac_set = true;
 	return 0;
