@@ -37,6 +37,7 @@ int fdt_tree_adapt(const struct vm *vm, const struct fdt_tree_boot *boot, const 
 
 #define FDT_TREE_PHANDLE_PLIC 1
 #define FDT_TREE_PHANDLE_TEST 2
+#define FDT_TREE_PHANDLE_WDT_CLOCK 3
 #define FDT_TREE_PHANDLE_CPU(hart) (0x100 + (hart))
 
 /* Open the node name@base. */

@@ -280,6 +280,13 @@ static int parse_no_reboot(struct options *options, const char *arg)
 	return 0;
 }
 
+static int parse_no_sandbox(struct options *options, const char *arg)
+{
+	(void)arg;
+	options->config.no_sandbox = true;
+	return 0;
+}
+
 static int parse_nodefaults(struct options *options, const char *arg)
 {
 	(void)arg;
@@ -307,6 +314,13 @@ static int parse_version(struct options *options, const char *arg)
 {
 	(void)arg;
 	options->command = OPTIONS_VERSION;
+	return 0;
+}
+
+static int parse_watchdog(struct options *options, const char *arg)
+{
+	(void)arg;
+	options->config.watchdog = true;
 	return 0;
 }
 
@@ -349,13 +363,17 @@ static const struct row table[] = {
 	 parse_network},
 	{"no-reboot", 0, NULL, "end instead of booting again when the guest reboots",
 	 parse_no_reboot},
+	{"no-sandbox", 0, NULL, "keep the right to all system calls while the guest runs",
+	 parse_no_sandbox},
 	{"nodefaults", 0, NULL,
-	 "only the devices that are asked for: no clock, no reset device,\nand "
+	 "only the devices that are asked for: no clock, no reset or panic\ndevice, and "
 	 "no serial port without --console serial",
 	 parse_nodefaults},
 	{"params", 'p', "STRING", "command line of the kernel", parse_params},
 	{"prealloc", 0, NULL, "populate and lock the guest's memory at the start", parse_prealloc},
 	{"version", 'V', NULL, "show the version and exit", parse_version},
+	{"watchdog", 0, NULL, "add a watchdog; if the guest lets it expire, the VM ends",
+	 parse_watchdog},
 };
 
 /* The exit codes of enum vm_exit, for the help text. */

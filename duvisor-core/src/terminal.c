@@ -330,7 +330,7 @@ static void suspend(struct terminal *term)
 {
 	if (term->in_is_tty)
 		tcsetattr(term->in, TCSANOW, &term->saved);
-	kill(getpid(), SIGSTOP);
+	raise(SIGSTOP);
 	/* SIGCONT, which ends it, is the next signal here. */
 }
 

@@ -10,6 +10,7 @@
 
 #include "device.h"
 #include "hart.h"
+#include "sandbox.h"
 #include "vcpu.h"
 
 #define DEVICE_TREE "/proc/device-tree"
@@ -346,6 +347,17 @@ static unsigned int start_vcpus(struct vm *vm)
 	return started;
 }
 
+/* Everything is open, all threads are there. 0 or -errno, said to the user. */
+static int enter_sandbox(const struct vm_config *config)
+{
+	const struct sandbox_options options = {.create_files = config->dump_dtb};
+	int err = config->no_sandbox ? 0 : sandbox_enter(&options);
+
+	if (err)
+		log_error("cannot enter the sandbox: %s (see --no-sandbox)", strerror(-err));
+	return err;
+}
+
 enum vm_exit vm_run(struct vm *vm)
 {
 	enum vm_exit result = VM_EXIT_HOST;
@@ -358,7 +370,7 @@ enum vm_exit vm_run(struct vm *vm)
 	}
 	vm->time_delta = -hart_time();
 	started = start_vcpus(vm);
-	if (wait_parked(vm, started) && started == vm->vcpu_count)
+	if (wait_parked(vm, started) && started == vm->vcpu_count && !enter_sandbox(vm->config))
 		result = boot_until_end(vm);
 	set_phase(vm, VM_ENDING);
 	for (unsigned int i = 0; i < started; i++)

@@ -99,7 +99,9 @@ struct vm_config {
 	bool serial; /* the console is a 16550 UART (it is SBI's DBCN in any case) */
 	bool prealloc;
 	bool hugepages;
+	bool watchdog;   /* there is one; it does nothing until the guest enables it */
 	bool no_reboot;  /* a reboot ends the VM like a power-off */
+	bool no_sandbox;
 	bool nodefaults; /* no devices but those asked for */
 	bool lazy_map;   /* for tests: fill stage 2 by 4 KiB pages on demand */
 };

@@ -206,3 +206,24 @@ def test_pair_boots_to_a_shell(console, guest_args, host_args):
         assert f"SBI {extension} extension detected" in log
     guest.sendline("exit")
     assert guest.finish() == 0
+
+
+def test_panic_of_the_guest_ends_it_with_4():
+    done = run("--append", "quiet -- sh -c \"echo c >/proc/sysrq-trigger\"")
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "Kernel panic" in done.stdout
+    assert "duvisor: the guest reported a panic" in done.stdout.replace("error: ", "")
+
+
+def test_watchdog_that_is_not_served_ends_it_with_5():
+    done = run("--append", "quiet -- watchdog -F -T 1 -t 100 /dev/watchdog",
+               "--", "--watchdog")
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert "the guest's watchdog expired" in done.stdout
+
+
+def test_watchdog_that_is_served_does_not():
+    done = run("--append", "quiet -- sh -c \"watchdog -T 2 -t 1 /dev/watchdog; sleep 4; echo done\"",
+               "--", "--watchdog")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "done" in done.stdout

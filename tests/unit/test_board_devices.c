@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The small devices: real-time clock, test finisher; and which devices a board has. */
+/* The small devices: real-time clock, test finisher, pvpanic, watchdog; and which devices a board has. */
 #include "fake_board.h"
 
 #include <time.h>
@@ -27,6 +27,8 @@ static int setup(void **state)
 	board_setup(1);
 	irqchip_register(&board.vm, &chip);
 	assert_int_equal(goldfish_rtc_create(&board.vm), 0);
+	assert_int_equal(pvpanic_create(&board.vm), 0);
+	assert_int_equal(dw_wdt_create(&board.vm), 0);
 	return sifive_test_create(&board.vm);
 }
 
@@ -249,6 +251,97 @@ static void test_which_devices(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+static void test_panic(void **state)
+{
+	(void)state;
+	assert_int_equal(guest_read(BOARD_PVPANIC_BASE, 1), 3);
+	assert_int_equal(guest_read(BOARD_PVPANIC_BASE + 1, 1), 0);
+	guest_write(BOARD_PVPANIC_BASE + 1, 1, 1);
+	guest_write(BOARD_PVPANIC_BASE, 1, 2);
+	guest_write(BOARD_PVPANIC_BASE, 1, 0xfc);
+	assert_int_equal(board.stop, VM_STOP_NONE);
+	guest_write(BOARD_PVPANIC_BASE, 1, 1);
+	assert_int_equal(board.stop, VM_STOP_PANIC);
+}
+
+static uint32_t wdt_in(unsigned int reg)
+{
+	return (uint32_t)guest_read(BOARD_WDT_BASE + reg, 4);
+}
+
+static void wdt_out(unsigned int reg, uint64_t val)
+{
+	guest_write(BOARD_WDT_BASE + reg, 4, val);
+}
+
+/* Let the I/O thread's loop take the one event that must come. */
+static void wdt_wait(void)
+{
+	assert_int_equal(io_poll(&board.vm.io), 0);
+}
+
+static void test_watchdog_bites(void **state)
+{
+	(void)state;
+	assert_int_equal(wdt_in(0x00), 0);
+	assert_int_equal(wdt_in(0x08), 65536);
+	wdt_out(0x00, 1);
+	assert_int_equal(wdt_in(0x00), 1);
+	assert_in_range(wdt_in(0x08), 32768, 65535);
+	/* There is no way back. */
+	wdt_out(0x00, 0);
+	assert_int_equal(wdt_in(0x00), 1);
+	while (board.stop == VM_STOP_NONE)
+		wdt_wait();
+	assert_int_equal(board.stop, VM_STOP_WATCHDOG);
+	assert_int_equal(wdt_in(0x08), 0);
+}
+
+static void test_watchdog_is_kicked(void **state)
+{
+	const struct timespec later = {.tv_nsec = 600000000};
+
+	(void)state;
+	wdt_out(0x00, 1);
+	nanosleep(&later, NULL);
+	wdt_out(0x0c, 0x75); /* not the key */
+	assert_in_range(wdt_in(0x08), 1, 26214);
+	wdt_out(0x0c, 0x76);
+	assert_in_range(wdt_in(0x08), 32768, 65536);
+	/* The timer expires at the old deadline, which is not the guest's any more. */
+	wdt_wait();
+	assert_int_equal(board.stop, VM_STOP_NONE);
+	wdt_wait();
+	assert_int_equal(board.stop, VM_STOP_WATCHDOG);
+}
+
+static void test_watchdog_timeouts(void **state)
+{
+	(void)state;
+	for (unsigned int range = 0; range < 16; range++) {
+		wdt_out(0x04, range | 0xf0);
+		assert_int_equal(wdt_in(0x04), range);
+		assert_int_equal(wdt_in(0x08), 65536U << range);
+	}
+	/* Enabled with the longest one, then made shorter. */
+	wdt_out(0x00, 1);
+	wdt_out(0x04, 0);
+	wdt_out(0x0c, 0x76);
+	wdt_wait();
+	assert_int_equal(board.stop, VM_STOP_WATCHDOG);
+}
+
+static void test_watchdog_reset(void **state)
+{
+	(void)state;
+	wdt_out(0x04, 3);
+	wdt_out(0x00, 1);
+	bus_reset(&board.vm.bus);
+	assert_int_equal(wdt_in(0x00), 0);
+	assert_int_equal(wdt_in(0x04), 0);
+	assert_int_equal(wdt_in(0xf4), 1 << 6);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -263,6 +356,11 @@ int main(void)
 		TEST(test_rtc_widths),
 		TEST(test_finisher),
 		TEST(test_finisher_has_one_register),
+		TEST(test_panic),
+		TEST(test_watchdog_bites),
+		TEST(test_watchdog_is_kicked),
+		TEST(test_watchdog_timeouts),
+		TEST(test_watchdog_reset),
 		cmocka_unit_test(test_which_devices),
 	};
 

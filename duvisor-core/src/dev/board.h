@@ -11,6 +11,11 @@
 #define BOARD_RTC_BASE 0x101000ULL
 #define BOARD_RTC_SIZE 0x1000ULL
 #define BOARD_RTC_IRQ 11
+/* Not on QEMU's board: where it has nothing. */
+#define BOARD_PVPANIC_BASE 0x102000ULL
+#define BOARD_PVPANIC_SIZE 0x2ULL
+#define BOARD_WDT_BASE 0x103000ULL
+#define BOARD_WDT_SIZE 0x1000ULL
 #define BOARD_PLIC_BASE 0x0c000000ULL
 #define BOARD_PLIC_SIZE 0x600000ULL
 #define BOARD_UART_BASE 0x10000000ULL
@@ -35,5 +40,7 @@ int sifive_test_create(struct vm *vm);
 int virtio_blk_create(struct vm *vm);
 int virtio_net_create(struct vm *vm);
 int virtio_rng_create(struct vm *vm);
+int pvpanic_create(struct vm *vm);
+int dw_wdt_create(struct vm *vm);
 
 #endif

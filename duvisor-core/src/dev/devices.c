@@ -24,6 +24,11 @@ static bool wants_defaults(const struct vm_config *config)
 	return !config->nodefaults;
 }
 
+static bool wants_watchdog(const struct vm_config *config)
+{
+	return config->watchdog;
+}
+
 /* The interrupt controller first: the others raise lines into it. */
 static const struct entry table[] = {
 	{"interrupt controller", plic_create, NULL},
@@ -33,6 +38,8 @@ static const struct entry table[] = {
 	{"disks", virtio_blk_create, NULL},
 	{"network device", virtio_net_create, NULL},
 	{"source of random numbers", virtio_rng_create, wants_defaults},
+	{"panic device", pvpanic_create, wants_defaults},
+	{"watchdog", dw_wdt_create, wants_watchdog},
 };
 
 int devices_create(struct vm *vm)

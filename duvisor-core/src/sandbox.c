@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "types.h"
+#include "uapi/duvisor.h"
+
+#if defined(__riscv)
+#define OWN_ARCH AUDIT_ARCH_RISCV64
+#elif defined(__x86_64__)
+#define OWN_ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define OWN_ARCH AUDIT_ARCH_AARCH64
+#else
+#error "the unit tests need the name of this architecture here"
+#endif
+
+/* Allowed if (the low 32 bits of argument arg & mask) == value; several rows of one call are alternatives. */
+struct rule {
+	unsigned int call;
+	unsigned int arg;
+	uint32_t mask; /* 0: whatever the arguments are */
+	uint32_t value;
+};
+
+#define IOCTL(request)                                                                             \
+	{                                                                                          \
+		SYS_ioctl, 1, ~0U, (uint32_t)(request)                                             \
+	}
+
+static const struct rule rules[] = {
+	/* to run: sleep, wake, end */
+	{.call = SYS_futex},
+	{.call = SYS_restart_syscall},
+	{.call = SYS_exit},
+	{.call = SYS_exit_group},
+	{.call = SYS_sched_yield},
+	{.call = SYS_membarrier},
+	{.call = SYS_set_robust_list},
+	IOCTL(DUVISOR_DETACH),
+
+	/* events, time, signals */
+	{.call = SYS_ppoll},
+#ifdef SYS_poll
+	{.call = SYS_poll},
+#endif
+	{.call = SYS_timerfd_settime},
+	{.call = SYS_timerfd_gettime},
+	{.call = SYS_clock_gettime},
+	{.call = SYS_clock_nanosleep},
+	{.call = SYS_nanosleep},
+	{.call = SYS_rt_sigaction},
+	{.call = SYS_rt_sigprocmask},
+	{.call = SYS_rt_sigreturn},
+	{.call = SYS_getpid},
+	{.call = SYS_gettid},
+	{.call = SYS_tgkill}, /* to die of the signal that ended us */
+	{.call = SYS_tkill},
+	{.call = SYS_wait4}, /* for the guard of the terminal (terminal_guard.c) */
+
+	/* what is open already; files named on the command line, at a reboot */
+	{.call = SYS_read},
+	{.call = SYS_readv},
+	{.call = SYS_pread64},
+	{.call = SYS_write},
+	{.call = SYS_writev},
+	{.call = SYS_lseek},
+	{.call = SYS_close},
+	{.call = SYS_fstat},
+	{.call = SYS_newfstatat},
+	{.call = SYS_fcntl, .arg = 1, .mask = ~0U, .value = F_GETFL},
+	{.call = SYS_fcntl, .arg = 1, .mask = ~0U, .value = F_SETFL},
+	{.call = SYS_fcntl, .arg = 1, .mask = ~0U, .value = F_SETFD},
+	{.call = SYS_openat, .arg = 2, .mask = O_ACCMODE | O_CREAT | O_TRUNC, .value = O_RDONLY},
+	IOCTL(TCGETS),
+	IOCTL(TCSETS),
+	IOCTL(TCSETSW),
+	IOCTL(TCSETSF),
+	IOCTL(TIOCGWINSZ),
+
+	/* memory, but none that can be executed */
+	{.call = SYS_brk},
+	{.call = SYS_munmap},
+	{.call = SYS_mremap},
+	{.call = SYS_madvise},
+	{.call = SYS_mmap, .arg = 2, .mask = PROT_EXEC, .value = 0},
+	{.call = SYS_mprotect, .arg = 2, .mask = PROT_EXEC, .value = 0},
+	{.call = SYS_getrandom},
+};
+
+static const struct rule create_rule = {.call = SYS_openat};
+
+/* A rule is at most six instructions; four begin the filter, one ends it. */
+#define MAX_FILTER (6 * (ARRAY_SIZE(rules) + 1) + 5)
+
+struct program {
+	struct sock_filter code[MAX_FILTER];
+	unsigned short length;
+};
+
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define UNLESS_EQUAL_SKIP(value, count) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, count)
+#define RETURN(action) BPF_STMT(BPF_RET | BPF_K, action)
+
+static void emit(struct program *program, const struct sock_filter *code, size_t count)
+{
+	memcpy(program->code + program->length, code, count * sizeof(*code));
+	program->length += count;
+}
+
+static void emit_rule(struct program *program, const struct rule *rule)
+{
+	const struct sock_filter any[] = {
+		LOAD(nr),
+		UNLESS_EQUAL_SKIP(rule->call, 1),
+		RETURN(SECCOMP_RET_ALLOW),
+	};
+	/* All architectures here are little-endian: the low half comes first. */
+	const struct sock_filter some[] = {
+		LOAD(nr),
+		UNLESS_EQUAL_SKIP(rule->call, 4),
+		LOAD(args[rule->arg]),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, rule->mask),
+		UNLESS_EQUAL_SKIP(rule->value, 1),
+		RETURN(SECCOMP_RET_ALLOW),
+	};
+
+	if (rule->mask)
+		emit(program, some, ARRAY_SIZE(some));
+	else
+		emit(program, any, ARRAY_SIZE(any));
+}
+
+static void compile(struct program *program, const struct sandbox_options *options)
+{
+	/* The numbers above are those of one architecture. */
+	const struct sock_filter begin[] = {
+		LOAD(arch),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCH, 1, 0),
+		RETURN(SECCOMP_RET_KILL_PROCESS),
+	};
+	const struct sock_filter end[] = {RETURN(SECCOMP_RET_KILL_PROCESS)};
+
+	program->length = 0;
+	emit(program, begin, ARRAY_SIZE(begin));
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
+		emit_rule(program, &rules[i]);
+	if (options->create_files)
+		emit_rule(program, &create_rule);
+	emit(program, end, ARRAY_SIZE(end));
+}
+
+int sandbox_enter(const struct sandbox_options *options)
+{
+	struct program program;
+	struct sock_fprog filter = {.filter = program.code};
+
+	compile(&program, options);
+	filter.len = program.length;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return -errno;
+	if (!syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter))
+		return 0;
+	if (errno != ENOSYS && errno != EINVAL)
+		return -errno;
+	log_warn("this kernel has no seccomp filters: running without a sandbox");
+	return 0;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the process may still ask of the kernel once everything is open and the guest is about to run. */
+#ifndef DUVISOR_SANDBOX_H
+#define DUVISOR_SANDBOX_H
+
+#include <stdbool.h>
+
+struct sandbox_options {
+	bool create_files; /* --dump-dtb writes its file at each boot */
+};
+
+/*
+ * From now on, in all threads, any system call that is not in the table kills the process with SIGSYS, and
+ * no program that it starts could have more rights. A kernel without seccomp filters: a warning. 0 or -errno.
+ */
+int sandbox_enter(const struct sandbox_options *options);
+
+#endif

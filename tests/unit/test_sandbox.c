@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The filter is the kernel's to run, so each case is a child that enters the sandbox and tries one thing. */
+#include "unit.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sandbox.h"
+
+#define ALLOWED 0
+#define REFUSED SIGSYS
+
+static int attempt(void (*what)(void), const struct sandbox_options *options)
+{
+	pid_t child = fork();
+	int status;
+
+	assert_true(child >= 0);
+	if (!child) {
+		if (sandbox_enter(options))
+			syscall(SYS_exit_group, 99);
+		what();
+		syscall(SYS_exit_group, 0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	if (WIFSIGNALED(status))
+		return WTERMSIG(status);
+	assert_int_equal(WEXITSTATUS(status), 0);
+	return ALLOWED;
+}
+
+static void nothing(void)
+{
+}
+
+static void open_to_read(void)
+{
+	if (syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC) < 0)
+		syscall(SYS_exit_group, 98);
+}
+
+static void open_to_write(void)
+{
+	syscall(SYS_openat, AT_FDCWD, "/dev/null", O_WRONLY);
+}
+
+static void open_to_create(void)
+{
+	syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY | O_CREAT, 0600);
+}
+
+static void map_memory(void)
+{
+	syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static void map_code(void)
+{
+	syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static void protect_code(void)
+{
+	syscall(SYS_mprotect, NULL, 0, PROT_READ | PROT_EXEC);
+}
+
+static void execute(void)
+{
+	syscall(SYS_execve, "/bin/true", NULL, NULL);
+}
+
+static void start_process(void)
+{
+	syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+}
+
+static void open_socket(void)
+{
+	syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0);
+}
+
+static void kill_others(void)
+{
+	syscall(SYS_kill, getppid(), 0);
+}
+
+static void watch_others(void)
+{
+	syscall(SYS_ptrace, 0, 0, 0, 0);
+}
+
+static void other_ioctl(void)
+{
+	syscall(SYS_ioctl, 0, 0x5412 /* TIOCSTI: type for the user */, "x");
+}
+
+static const struct sandbox_options plain;
+static const struct sandbox_options creating = {.create_files = true};
+
+static void test_what_is_needed(void **state)
+{
+	(void)state;
+	assert_int_equal(attempt(nothing, &plain), ALLOWED);
+	assert_int_equal(attempt(open_to_read, &plain), ALLOWED);
+	assert_int_equal(attempt(map_memory, &plain), ALLOWED);
+	assert_int_equal(attempt(open_to_create, &creating), ALLOWED);
+}
+
+static void test_what_is_not(void **state)
+{
+	static void (*const refused[])(void) = {
+		open_to_write, open_to_create, map_code,    protect_code, execute,
+		kill_others,   start_process,  open_socket, watch_others, other_ioctl,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++)
+		assert_int_equal(attempt(refused[i], &plain), REFUSED);
+	assert_int_equal(attempt(execute, &creating), REFUSED);
+}
+
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+static void *wait_and_execute(void *arg)
+{
+	(void)arg;
+	pthread_mutex_lock(&gate);
+	execute();
+	return NULL;
+}
+
+/* Threads that were there before are inside as well. */
+static void test_all_threads(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	assert_true(child >= 0);
+	if (!child) {
+		pthread_t thread;
+
+		pthread_mutex_lock(&gate);
+		if (pthread_create(&thread, NULL, wait_and_execute, NULL) || sandbox_enter(&plain))
+			syscall(SYS_exit_group, 99);
+		pthread_mutex_unlock(&gate);
+		for (;;)
+			syscall(SYS_sched_yield);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGSYS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_is_needed),
+		cmocka_unit_test(test_what_is_not),
+		cmocka_unit_test(test_all_threads),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
