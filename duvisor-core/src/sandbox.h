@@ -10,8 +10,9 @@ struct sandbox_options {
 };
 
 /*
- * From now on, in all threads, any system call that is not in the table kills the process with SIGSYS, and
- * no program that it starts could have more rights. A kernel without seccomp filters: a warning. 0 or -errno.
+ * From now on, in all threads, any system call that is not in the table ends the process with one line and as
+ * SIGSYS would, and no program that it starts could have more rights. A kernel without seccomp filters: a
+ * warning. 0 or -errno.
  */
 int sandbox_enter(const struct sandbox_options *options);
 

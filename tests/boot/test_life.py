@@ -11,6 +11,7 @@ from conftest import BUILD, ROOT, host
 PAYLOADS = BUILD / "tests" / "guest"
 # In the background, until it has said something: $vm is its process, /tmp/out what it said.
 START = """
+: >/tmp/out
 duvisor run --kernel /share/ticks.elf --mem 4M </dev/null >/tmp/out 2>&1 & vm=$!
 until grep -q tick /tmp/out; do sleep 0.05; done
 lines() { wc -l </tmp/out; }
@@ -56,7 +57,7 @@ def test_module_in_use_stays():
 
 def test_thread_names_and_affinity():
     said = life("""
-    kill $vm; wait $vm 2>/dev/null
+    kill $vm; wait $vm 2>/dev/null; : >/tmp/out
     duvisor run --kernel /share/ticks.elf --mem 4M --cpus 2 --cpu-affinity 1=0 --cpu-affinity 0=1 \
         </dev/null >/tmp/out 2>&1 & vm=$!
     until grep -q tick /tmp/out; do sleep 0.05; done

@@ -153,6 +153,8 @@ static void *run(void *arg)
 	s->config.ram_size = 2 << 20;
 	if (!s->config.cpus)
 		s->config.cpus = 1;
+	/* All cases are one process. */
+	s->config.no_sandbox = true;
 	assert_int_equal(vm_create(&s->config, &s->vm), 0);
 	fd = console_output_fd(s->vm->console);
 	assert_int_equal(io_add(&s->vm->io, fd, POLLIN, drain, s), 0);
@@ -239,6 +241,7 @@ static void test_stop_from_outside(void **state)
 	(void)state;
 	s.config.host_tree = tree.root;
 	s.config.ram_size = 2 << 20;
+	s.config.no_sandbox = true;
 	assert_int_equal(vm_create(&s.config, &s.vm), 0);
 	assert_int_equal(io_add(&s.vm->io, fd, POLLIN, quit, &s), 0);
 	assert_int_equal(eventfd_write(fd, 1), 0);
