@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/if_tun.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stddef.h>
@@ -102,6 +103,12 @@ static const struct rule rules[] = {
 	{.call = SYS_pwrite64},
 	{.call = SYS_fdatasync},
 	{.call = SYS_fallocate},
+
+	/* networks, by descriptors that are open */
+	{.call = SYS_sendto},
+	{.call = SYS_recvfrom},
+	IOCTL(TUNSETOFFLOAD),
+	IOCTL(TUNSETQUEUE),
 
 	/* memory, but none that can be executed */
 	{.call = SYS_brk},
