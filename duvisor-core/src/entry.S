@@ -114,91 +114,92 @@ hart_exit:
 	csrrw	a0, CSR_HUSCRATCH, a0
 	sd	t0, VCPU_GPR(5)(a0)
 	csrr	t0, CSR_HUCAUSE
-	sd	t1, VCPU_GPR(6)(a0)
-	addi	t1, t0, -DV_CAUSE_VS_ECALL
-	beqz	t1, .Lecall
-	addi	t1, t0, -DV_CAUSE_LOAD_GUEST_PAGE_FAULT
-	beqz	t1, .Lload
-	addi	t1, t0, -DV_CAUSE_STORE_GUEST_PAGE_FAULT
-	beqz	t1, .Lstore
-	addi	t0, t0, -DV_CAUSE_HOST_INTERRUPT
+	addi	t0, t0, -DV_CAUSE_VS_ECALL
+	beqz	t0, .Lecall
+	addi	t0, t0, DV_CAUSE_VS_ECALL - DV_CAUSE_LOAD_GUEST_PAGE_FAULT
+	beqz	t0, .Lload
+	addi	t0, t0, DV_CAUSE_LOAD_GUEST_PAGE_FAULT - DV_CAUSE_STORE_GUEST_PAGE_FAULT
+	beqz	t0, .Lstore
+	addi	t0, t0, DV_CAUSE_STORE_GUEST_PAGE_FAULT - DV_CAUSE_HOST_INTERRUPT
 	sltiu	t0, t0, DV_CAUSE_DOORBELL - DV_CAUSE_HOST_INTERRUPT + 1
 	beqz	t0, .Lexit
 
 	/* The host took the hart for a moment, or somebody rang. Only a request concerns us. */
 	lw	t0, VCPU_REQUEST(a0)
 	bnez	t0, .Lexit
-	ld	t1, VCPU_GPR(6)(a0)
 	ld	t0, VCPU_GPR(5)(a0)
 	csrrw	a0, CSR_HUSCRATCH, a0
 	.insn	DV_INSN_HURET
 
 /*
- * SBI calls (a7 = extension, a6 = function) that need no C. They change a0 and a1 only, so two registers
- * are enough to work with. Anything unusual about them is left to sbi_ecall_fast().
+ * SBI calls (a7 = extension, a6 = function) that need no C. A call changes a0 and a1 anyhow, so one more register is
+ * mostly enough to work with. Anything unusual is left to sbi_ecall_fast(), with a1 as it came.
  */
 .Lecall:
-	li	t1, SBI_EID_BASE
-	beq	a7, t1, .Lbase
-	li	t1, SBI_EID_IPI
-	beq	a7, t1, .Lipi
-	li	t1, SBI_EID_TIME
-	bne	a7, t1, .Lexit
+	li	t0, SBI_EID_BASE
+	bne	a7, t0, .Lnot_base
+	sltiu	t0, a6, SBI_BASE_FUNCTIONS
+	beqz	t0, .Lexit
+	addi	t0, a6, -SBI_BASE_PROBE_EXTENSION
+	beqz	t0, .Lexit
+	lla	t0, sbi_base_value
+	slli	a1, a6, 3
+	add	t0, t0, a1
+	ld	a1, 0(t0)
 
-	/* set_timer(stime), as sbi_time_set() */
-	bnez	a6, .Lexit
-	csrr	t1, CSR_HUSCRATCH
-	csrw	CSR_HUVSTIMECMP, t1
-
-.Lecall_success:
-	li	a1, 0
-	/* a1 = the value that the call returns. This and the end of the hot accesses advance the pc as advance() does. */
+	/* a1 = the value that the call returns. Here, and where hot accesses end, the pc moves on as in advance(). */
 .Lecall_value:
 	csrr	t0, CSR_HUEPC
 	addi	t0, t0, 4
 	csrw	CSR_HUEPC, t0
-	ld	t1, VCPU_GPR(6)(a0)
 	ld	t0, VCPU_GPR(5)(a0)
 	csrw	CSR_HUSCRATCH, a0
 	li	a0, 0
 	.insn	DV_INSN_HURET
 
-.Lbase:
-	sltiu	t1, a6, SBI_BASE_FUNCTIONS
-	beqz	t1, .Lexit
-	addi	t1, a6, -SBI_BASE_PROBE_EXTENSION
-	beqz	t1, .Lexit
-	lla	t0, sbi_base_value
-	slli	t1, a6, 3
-	add	t0, t0, t1
-	ld	a1, 0(t0)
+.Lnot_base:
+	li	t0, SBI_EID_IPI
+	beq	a7, t0, .Lipi
+	li	t0, SBI_EID_TIME
+	bne	a7, t0, .Lexit
+
+	/* set_timer(stime), as sbi_time_set() */
+	bnez	a6, .Lexit
+	csrr	t0, CSR_HUSCRATCH
+	csrw	CSR_HUVSTIMECMP, t0
+	li	a1, 0
 	j	.Lecall_value
 
 	/* send_ipi(mask, base), as vcpu_send_ipi(), if there is one target: mask = 1. */
 .Lipi:
 	bnez	a6, .Lexit
-	csrr	t1, CSR_HUSCRATCH
-	addi	t1, t1, -1
-	bnez	t1, .Lexit
-	lwu	t1, VCPU_INDEX(a0)
-	bne	a1, t1, .Lipi_other
+	csrr	t0, CSR_HUSCRATCH
+	addi	t0, t0, -1
+	bnez	t0, .Lexit
+	lwu	t0, VCPU_INDEX(a0)
+	bne	a1, t0, .Lipi_other
 	csrsi	CSR_HUVIP, HUVIP_VSSIP
-	j	.Lecall_success
+	li	a1, 0
+	j	.Lecall_value
+
+	/* Post first, then look whether it sleeps: vcpu_wait_for_interrupt() does the reverse. */
 .Lipi_other:
+	sd	t1, VCPU_GPR(6)(a0)
 	ld	t0, VCPU_VM(a0)
 	lwu	t1, VM_VCPU_COUNT(t0)
-	bgeu	a1, t1, .Lexit
+	bgeu	a1, t1, .Lexit_t1
 	li	t1, HUVIP_VSSIP
 	.insn	r 0x73, 0, DV_FUNCT7_HUPOST, t1, a1, t1
-	beqz	t1, .Lexit
-	/* Post first, then look whether it sleeps: vcpu_wait_for_interrupt() does the reverse. */
+	beqz	t1, .Lexit_t1
 	fence	rw, rw
 	slli	t1, a1, 3
 	add	t0, t0, t1
 	ld	t0, VM_VCPU(t0)
 	lw	t0, VCPU_SLEEPING(t0)
-	bnez	t0, .Lexit
-	j	.Lecall_success
+	bnez	t0, .Lexit_t1
+	ld	t1, VCPU_GPR(6)(a0)
+	li	a1, 0
+	j	.Lecall_value
 
 /*
  * Loads and stores to hot registers (hot.h). First the device: t0 = the offset in it, t1 = the device. t2 and
@@ -206,6 +207,7 @@ hart_exit:
  * called; it may change a0 to a3, t0, t1 and ra.
  */
 	.macro	find_hot_device
+	sd	t1, VCPU_GPR(6)(a0)
 	sd	t2, VCPU_GPR(7)(a0)
 	csrr	t0, CSR_HUGPA
 	srli	t1, t0, HOT_SHIFT_PAGE - 3
@@ -345,13 +347,16 @@ hart_exit:
 	ld	a3, VCPU_GPR(13)(a0)
 .Lnot_hot:
 	ld	t2, VCPU_GPR(7)(a0)
+.Lexit_t1:
+	ld	t1, VCPU_GPR(6)(a0)
 
-	/* t0 and t1 are saved. What else C may change: it keeps s0 to s11, so they can stay the guest's for now. */
+	/* t0 is saved. What else C may change: it keeps s0 to s11, so they can stay the guest's for now. */
 .Lexit:
 	sd	ra, VCPU_GPR(1)(a0)
 	sd	sp, VCPU_GPR(2)(a0)
 	sd	gp, VCPU_GPR(3)(a0)
 	sd	tp, VCPU_GPR(4)(a0)
+	sd	t1, VCPU_GPR(6)(a0)
 	sd	t2, VCPU_GPR(7)(a0)
 	sd	a1, VCPU_GPR(11)(a0)
 	sd	a2, VCPU_GPR(12)(a0)

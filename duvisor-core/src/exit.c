@@ -62,34 +62,54 @@ static int refuse_access(struct vcpu *vcpu, struct vcpu_trap *trap, const char *
 
 const struct device hot_nothing = {0};
 
-/* So that entry.S finds the device by itself next time. */
-static void remember_device(struct vcpu *vcpu, gpa_t gpa)
+/*
+ * The device of an aligned access, or NULL. It is kept at hand for the next one, and if it has hot registers, also where
+ * entry.S looks by itself.
+ */
+static struct device *find_device(struct vcpu *vcpu, gpa_t gpa, unsigned int len)
 {
-	const struct device *dev = bus_find(&vcpu->vm->bus, gpa, 1);
+	unsigned int place = hot_place(gpa);
+	struct device *dev = vcpu->recent[place];
 
+	if (gpa & (len - 1))
+		return NULL;
+	/* Aligned: it ends where the device's last 8 bytes do, at most. */
+	if (dev && gpa - dev->base < (dev->size & ~7ULL))
+		return dev;
+	dev = bus_find(&vcpu->vm->bus, gpa, len);
+	if (!dev)
+		return NULL;
+	vcpu->recent[place] = dev;
 	if (dev->ops->hot_load)
-		vcpu->hot[hot_place(gpa)] = dev;
+		vcpu->hot[place] = dev;
+	return dev;
+}
+
+static int load_or_store(struct vcpu *vcpu, struct device *dev, gpa_t gpa,
+			 const struct insn_access *access)
+{
+	uint64_t off = gpa - dev->base;
+	uint64_t value = 0;
+	int err;
+
+	if (access->write)
+		return dev->ops->write(dev, off, access->len, insn_store_value(vcpu, access));
+	err = dev->ops->read(dev, off, access->len, &value);
+	if (!err)
+		insn_load_result(vcpu, access, value);
+	return err;
 }
 
 static int access_device(struct vcpu *vcpu, struct vcpu_trap *trap,
 			 const struct insn_access *access)
 {
-	const struct bus *bus = &vcpu->vm->bus;
-	uint64_t value = 0;
-	int err;
+	struct device *dev = find_device(vcpu, trap->gpa, access->len);
+	int err = dev ? load_or_store(vcpu, dev, trap->gpa, access) : -ENXIO;
 
-	if (access->write) {
-		err = bus_write(bus, trap->gpa, access->len, insn_store_value(vcpu, access));
-	} else {
-		err = bus_read(bus, trap->gpa, access->len, &value);
-		if (!err)
-			insn_load_result(vcpu, access, value);
-	}
 	if (err == -EAGAIN) /* the device asks to be tried again, so that nobody has to block */
 		return VCPU_RESUME_SAME;
 	if (err)
 		return refuse_access(vcpu, trap, access->write ? "bad write" : "bad read");
-	remember_device(vcpu, trap->gpa);
 	return VCPU_RESUME_NEXT;
 }
 

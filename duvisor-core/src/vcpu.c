@@ -100,9 +100,21 @@ void vcpu_kick(struct vcpu *vcpu, uint32_t bits)
 		hart_post(vcpu->index, HUPOST_DOORBELL);
 }
 
+static void sync_ext_irq(const struct vcpu *vcpu)
+{
+	if (atomic_load(&vcpu->ext_irq))
+		hart_set_huvip(HUVIP_VSEIP);
+	else
+		hart_clear_huvip(HUVIP_VSEIP);
+}
+
 void vcpu_set_ext_irq(struct vcpu *vcpu, bool level)
 {
-	if (atomic_exchange(&vcpu->ext_irq, level) != level)
+	if (atomic_exchange(&vcpu->ext_irq, level) == level)
+		return;
+	if (vcpu == self)
+		sync_ext_irq(vcpu);
+	else
 		vcpu_kick(vcpu, VCPU_REQ_EXT_IRQ);
 }
 
@@ -177,14 +189,6 @@ static void wait_for_request(struct vcpu *vcpu)
 	atomic_store(&vcpu->sleeping, 1);
 	futex_wait(&vcpu->request, 0, NULL);
 	atomic_store(&vcpu->sleeping, 0);
-}
-
-static void sync_ext_irq(const struct vcpu *vcpu)
-{
-	if (atomic_load(&vcpu->ext_irq))
-		hart_set_huvip(HUVIP_VSEIP);
-	else
-		hart_clear_huvip(HUVIP_VSEIP);
 }
 
 void vcpu_set_start_state(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
@@ -403,6 +407,10 @@ struct vcpu *vcpu_resume(struct vcpu *vcpu)
 struct vcpu *vcpu_exit(struct vcpu *vcpu)
 {
 	vcpu_handle_exit(vcpu);
+	/* Mostly nobody wants anything; who does so after this look rings (hart_exit in entry.S). */
+	if (!atomic_load_explicit(&vcpu->request, memory_order_relaxed) &&
+	    atomic_load_explicit(&vcpu->hsm, memory_order_relaxed) == VCPU_HSM_STARTED)
+		return vcpu;
 	return vcpu_resume(vcpu);
 }
 

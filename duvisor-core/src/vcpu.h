@@ -82,7 +82,8 @@ struct vcpu {
 	uint64_t start_pc;
 	uint64_t start_opaque;
 
-	unsigned int boot; /* the vm->boots that it was reset for */
+	struct device *recent[HOT_PLACES]; /* as hot, but of any kind; NULL: none yet */
+	unsigned int boot;                 /* the vm->boots that it was reset for */
 	pthread_t thread;
 };
 

@@ -63,9 +63,10 @@ uint64_t plic_hot_store(struct device *dev, uint64_t off, uint64_t len, uint64_t
 {
 	struct plic *plic = (struct plic *)dev;
 
-	if (len != 4 || off < 4)
+	if (len != 4)
 		return 1;
-	if (off / 4 < SOURCES)
+	/* There is no source 0, and its priority is no register. */
+	if (off - 4 < 4UL * (SOURCES - 1))
 		return store_priority(plic, off / 4, val);
 	return store_enable(plic, off, val);
 }
