@@ -1,0 +1,573 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Compare DuVisor with KVM on the same emulated machine, in one run.
+
+  micro   one operation at a time, by tests/guest/cost.c, a bare guest that is the same
+          binary under each hypervisor
+  apps    commands in a Linux guest: same kernel, same initramfs; and natively in the host
+  boot    a Linux guest from the start of the hypervisor to its first process
+  all     all of them (the default)
+
+Two clocks, never mixed.  With instructions (QEMU's -icount, one hart) a figure is what the
+machine executed, host's and guest's, and is repeatable.  Wall time is that of
+multi-threaded emulation on this machine: only ratios mean anything, and the rounds of the
+columns take turns.  Columns: DuVisor; KVM under a monitor of a few hundred lines
+(tests/bench/monitor.c), which is KVM at its best; KVM under Debian's QEMU.
+
+Prints tables; writes build/bench/NAME.json and NAME.svg.
+"""
+
+import argparse
+import contextlib
+import json
+import math
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BUILD = Path(os.environ.get("DUVISOR_BUILD", ROOT / "build"))
+OUT = BUILD / "bench"
+BASELINE = BUILD / "baseline" / "qemu"
+DOCS = ROOT / "docs"
+COLUMNS = {"duvisor": "DuVisor", "kvm": "KVM", "qemu": "QEMU-KVM", "native": "native"}
+COLORS = {"duvisor": "#2a6f97", "kvm": "#e09f3e", "qemu": "#9e2a2b", "native": "#7f7f7f"}
+# The bars that the project set itself, under the instruction clock: (operation, at most so
+# many instructions or None, at least so many times fewer than KVM or None).
+BARS = [
+    ("null hypercall", 45, 30),
+    ("MMIO word read", 110, 25),
+    ("MMIO word write", 110, 25),
+    ("MMIO byte read", 110, 25),
+    ("MMIO byte write", 110, 25),
+    ("IPI to oneself", 110, 12),
+    ("SBI set_timer to interrupt", None, 8),
+    ("first touch of 4 KiB", None, 2.5),
+    ("first touch of 4 KiB, huge pages", None, 1),
+    ("first touch of 2 MiB, huge pages", None, 1),
+]
+WALL_BARS = [(name, None, 10) for name, *_ in BARS[:5]]
+LINE = re.compile(r"^(?P<name>[^:#=]+): (?P<median>\d+) (?P<min>\d+) (?P<max>\d+)$")
+LAUNCH = re.compile(r"^launch: first-byte-ns (\d+) cpu-ns (\d+) wall-ns (\d+) rss-kib (\d+)$")
+
+
+EXIT_SKIPPED = 77  # what Meson takes for a skipped test
+
+
+class Failure(Exception):
+    pass
+
+
+def say(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+# --- running ---------------------------------------------------------------------
+
+
+def build(args):
+    steps = [["meson", "compile", "-C", BUILD, "boot", "qemu", "bench-programs"]]
+    if "qemu" in args.columns:
+        steps.append([ROOT / "images" / "build-baseline"])
+    for command in steps:
+        done = subprocess.run([str(word) for word in command], check=False,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              env={**os.environ, "DUVISOR_BUILD": str(BUILD)})
+        if done.returncode and command is steps[0]:
+            raise Failure("the build failed")
+
+
+def prepare(args):
+    """Build what is needed; the directory that the emulated host sees as /share."""
+    if not args.no_build:
+        build(args)
+    if not (BASELINE / "usr/bin/qemu-system-riscv64").exists() and "qemu" in args.columns:
+        args.columns.remove("qemu")
+        say("no riscv64 QEMU from the package archive: its column is left out")
+    share = BASELINE.parent if "qemu" in args.columns else OUT / "share"
+    programs = [BUILD / "tests" / name for name in
+                ("guest/cost.elf", "guest/start_time.elf", "bench/monitor", "bench/launch")]
+    for place in [share / "job"] + [BASELINE / "job"] * ("qemu" in args.columns):
+        place.mkdir(parents=True, exist_ok=True)
+        for path in programs:
+            shutil.copy(path, place)
+    if "qemu" in args.columns:
+        shutil.copy(BUILD / "linux/arch/riscv/boot/Image", BASELINE / "job")
+    return share
+
+
+SETUP = """
+mkdir -p /bench && cp /share/job/* /bench && cd /bench || exit 1
+if [ -d /share/qemu/usr ]; then
+	for d in dev proc sys; do mount -o bind /$d /share/qemu/$d; done
+fi
+run() { # WORDS...: named, its own output prefixed by nothing
+	echo "== $1"
+	shift
+	"$@" 2>&1
+}
+"""
+QEMU = ("chroot /share/qemu /usr/bin/qemu-system-riscv64 -M virt -accel kvm -cpu host -m 256M "
+        "-nodefaults -no-user-config -display none -serial stdio -monitor none")
+
+
+def in_host(script, share, *options, timeout):
+    """Run a shell script in the emulated host; its output."""
+    command = [ROOT / "scripts" / "run", "--no-build", "--timeout", timeout, "--share", share,
+               *options, "--exec", SETUP + script]
+    done = subprocess.run([str(word) for word in command], check=False, text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, errors="replace")
+    if done.returncode:
+        sys.stderr.write(done.stdout)
+        raise Failure(f"the emulated host failed with status {done.returncode}")
+    return done.stdout
+
+
+def payload_command(column, payload, cpus=1, mode=""):
+    if column == "duvisor":
+        return f"duvisor run -k {payload}.elf --mem 256M --cpus {cpus} {mode}"
+    if column == "kvm":
+        return f"./monitor --mem 256 --cpus {cpus} {mode} {payload}.elf"
+    return f"{QEMU} -smp {cpus} -kernel /job/{payload}.elf"
+
+
+def sections(text):
+    """What the script printed under each "== NAME" line: [(name, lines)]."""
+    found = []
+    for line in text.replace("\r", "").splitlines():
+        if line.startswith("== "):
+            found.append((line[3:], []))
+        elif found:
+            found[-1][1].append(line)
+    return found
+
+
+# --- micro -------------------------------------------------------------------------
+
+# Of a run with another kind of memory, only what depends on it.
+MODES = {"--prealloc": "preallocated", "--hugepages": "huge pages"}
+
+
+def micro_script(columns, rounds, cpus):
+    lines = []
+    for _ in range(rounds):
+        for column in columns:
+            # Nothing here takes longer; what hangs must not take the rest with it.
+            command = payload_command(column, "cost", cpus)
+            lines.append(f"run {column}/ timeout 60 {command}")
+    if cpus > 1:
+        return "\n".join(lines)
+    for mode, title in MODES.items():
+        for column in columns:
+            if column != "qemu":
+                command = payload_command(column, "cost", 1, mode)
+                lines.append(f"run '{column}/{title}' {command}")
+    for _ in range(rounds):
+        for column in columns:
+            lines.append(f"run {column}/start ./launch {payload_command(column, 'start_time')}")
+    return "\n".join(lines)
+
+
+def add(results, operation, column, value):
+    results.setdefault(operation, {}).setdefault(column, []).append(value)
+
+
+def collect(text, results):
+    """Add what a script of micro_script() said: {operation: {column: [value per round]}}."""
+    for name, lines in sections(text):
+        column, title = name.split("/", 1)
+        for line in lines:
+            match = LINE.match(line)
+            if match and (not title or match["name"].startswith("first touch")):
+                # QEMU asks for huge pages by itself.
+                kind = MODES["--hugepages"] if column == "qemu" and \
+                    match["name"].startswith("first touch") else title
+                operation = match["name"] + (f", {kind}" if kind else "")
+                add(results, operation, column, int(match["median"]))
+            match = LAUNCH.match(line)
+            if match and title == "start":
+                add(results, "start of a VM, host CPU", column, int(match[2]))
+                add(results, "start of a VM, memory in KiB", column, int(match[4]))
+
+
+def summary(values):
+    return {"median": statistics.median_low(values), "min": min(values), "max": max(values),
+            "rounds": len(values)}
+
+
+def summarize(results):
+    return {operation: {column: summary(values) for column, values in columns.items()}
+            for operation, columns in results.items()}
+
+
+def micro(args, share):
+    found = {}
+    if "icount" in args.clocks:
+        say("micro, instructions: one hart")
+        results = {}
+        collect(in_host(micro_script(args.columns, 1, 1), share, "--icount", "--host-cpus", 1,
+                        timeout=600), results)
+        found["icount"] = summarize(results)
+        publish("micro-icount", "instructions", found["icount"], args, BARS)
+    if "wall" in args.clocks:
+        say(f"micro, wall time: {args.rounds} rounds")
+        results = {}
+        for cpus in (1, 2):
+            collect(in_host(micro_script(args.columns, args.rounds, cpus), share, "--host-cpus", 2,
+                            timeout=900), results)
+        found["wall"] = summarize(results)
+        publish("micro-wall", "wall time, ns", found["wall"], args, WALL_BARS)
+
+
+# --- applications and boot ---------------------------------------------------------
+
+# Name -> shell command; the time that counts is its own, taken in the guest.
+APPS = {
+    "sha256sum, 24 MB": "head -c 24000000 /dev/zero | sha256sum",
+    "gzip, 6 MB": "head -c 6000000 /bin/busybox /bin/busybox /bin/busybox | gzip | wc -c",
+    "awk loop": "awk 'BEGIN { for (i = 0; i < 300000; i++) s += i % 7; print s }'",
+    "fork and exec, 150 times": "i=0; while [ $i -lt 150 ]; do /bin/busybox true; i=$((i+1)); done",
+    "pipe, 8 MB in 512 bytes": "dd if=/dev/zero bs=512 count=16384 2>/dev/null | dd of=/dev/null",
+    "files, 400 made and removed":
+        "i=0; while [ $i -lt 400 ]; do : >/tmp/$i; i=$((i+1)); done; rm /tmp/[0-9]*",
+    "first use of 48 MB": "dd if=/dev/zero of=/tmp/big bs=1M count=48 2>/dev/null; rm /tmp/big",
+    "sleep of 1 ms, 60 times": "i=0; while [ $i -lt 60 ]; do usleep 1000; i=$((i+1)); done",
+}
+
+
+# /proc/timer_list has the kernel's clock in nanoseconds, from its own start on.
+PROGRAM = r"""
+now() { sed -n 's/^now at \([0-9]*\) .*/\1/p' /proc/timer_list; }
+app() {
+	start=$(now)
+	eval "$2" >/dev/null 2>&1
+	echo "app $1: $(($(now) - start))"
+}
+echo "app kernel start to first process: $(now)"
+[ "$1" = all ] || exit 0
+"""
+
+
+def guest_image(share):
+    """The default guest's initramfs with the applications' script in it."""
+    stage = OUT / "stage"
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir(parents=True)
+    script = PROGRAM + "".join(f"app '{name}' \"{command.replace(chr(36), chr(92) + chr(36))}\"\n"
+                               for name, command in APPS.items())
+    (stage / "apps").write_text(script, encoding="ascii")
+    packed = subprocess.run(["cpio", "-o", "-H", "newc", "-R", "0:0", "--quiet"], cwd=stage,
+                            input=b"apps\n", stdout=subprocess.PIPE, check=True).stdout
+    image = share / "job" / "apps.cpio"
+    image.write_bytes(packed + (BUILD / "boot/guest.cpio.gz").read_bytes())
+    shutil.copy(stage / "apps", share / "job")
+    if (BASELINE / "job").exists():
+        shutil.copy(image, BASELINE / "job")
+    shutil.rmtree(stage)
+    return image
+
+
+def linux_command(column, what):
+    words = f"'console=ttyS0 quiet -- sh /apps {what}'"
+    if column == "duvisor":
+        return ("duvisor run --kernel /guest/Image --initrd apps.cpio --mem 256M "
+                f"--params {words}")
+    if column == "qemu":
+        return f"{QEMU} -smp 1 -kernel /job/Image -initrd /job/apps.cpio -append {words}"
+    return f"sh ./apps {what}"
+
+
+APP = re.compile(r"^app (.+): (\d+)$")
+
+
+def collect_apps(text, results):
+    for column, lines in sections(text):
+        for line in lines:
+            match = APP.match(line)
+            if match and (column != "native" or not match[1].startswith("kernel start")):
+                add(results, match[1], column, int(match[2]))
+
+
+def linux_columns(args, *more):
+    return [name for name in args.columns if name != "kvm"] + list(more)
+
+
+def apps(args, share):
+    guest_image(share)
+    for clock, title in (("icount", "instructions"), ("wall", "wall time, ns")):
+        if clock not in args.clocks:
+            continue
+        rounds = 1 if clock == "icount" else args.rounds
+        say(f"apps, {clock}: {rounds} rounds")
+        script = "\n".join(f"run {column} {linux_command(column, 'all')}"
+                           for _ in range(rounds) for column in linux_columns(args, "native"))
+        options = ["--icount", "--host-cpus", 1] if clock == "icount" else ["--host-cpus", 2]
+        results = {}
+        collect_apps(in_host(script, share, *options, timeout=1500), results)
+        publish(f"apps-{clock}", title, summarize(results), args, [])
+
+
+def boot_natively(clock, image):
+    """The same kernel and initramfs on the emulated machine itself; what it prints."""
+    command = [BUILD / "qemu/qemu-system-riscv64", "-M", "virt", "-cpu", "rv64", "-smp", 1, "-m",
+               "256M", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
+               "-no-reboot", "-bios", BUILD / "boot/fw_dynamic.bin",
+               "-kernel", BUILD / "linux/arch/riscv/boot/Image",
+               "-initrd", image,
+               "-append", "console=ttyS0 quiet -- sh /apps boot"]
+    if clock == "icount":
+        command += ["-icount", "shift=0,sleep=off", "-seed", "1"]
+    done = subprocess.run([str(word) for word in command], check=False, text=True, timeout=120,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, errors="replace")
+    return done.stdout.replace("\r", "")
+
+
+def boot(args, share):
+    image = guest_image(share)
+    for clock, title in (("icount", "instructions"), ("wall", "wall time, ns")):
+        if clock not in args.clocks:
+            continue
+        rounds = 1 if clock == "icount" else args.rounds
+        say(f"boot, {clock}: {rounds} rounds")
+        script = "\n".join(f"run {column} ./launch {linux_command(column, 'boot')}"
+                           for _ in range(rounds) for column in linux_columns(args))
+        options = ["--icount", "--host-cpus", 1] if clock == "icount" else ["--host-cpus", 2]
+        results = {}
+        text = in_host(script, share, *options, timeout=900)
+        collect_apps(text, results)
+        for column, lines in sections(text):
+            for match in filter(None, map(LAUNCH.match, lines)):
+                add(results, "hypervisor's whole life, host CPU", column, int(match[2]))
+        for _ in range(rounds):
+            for match in filter(None, map(APP.match, boot_natively(clock, image).splitlines())):
+                add(results, match[1], "native", int(match[2]))
+        publish(f"boot-{clock}", title, summarize(results), args, [])
+
+
+# --- what comes out ----------------------------------------------------------------
+
+
+def baseline_of(columns):
+    """The better of the two ways to use KVM, for the ratio; native if there is no KVM."""
+    kvm = [columns[name]["median"] for name in ("kvm", "qemu") if name in columns]
+    return min(kvm) if kvm else None
+
+
+def verdict(columns, most, times):
+    """Whether DuVisor keeps the bar: "met", "missed", or nothing to say."""
+    ours, theirs = columns["duvisor"]["median"], baseline_of(columns)
+    if most is None and times is None:
+        return ""
+    good = (most is None or ours <= most) and \
+        (times is None or theirs is None or theirs >= times * ours)
+    limits = [f"<= {most}"] if most else []
+    limits += [f"{times:g}x"] if times else []
+    return f"{', '.join(limits)}: {'met' if good else 'missed'}"
+
+
+def table(results, bars):
+    """Lines of a Markdown table."""
+    shown = [name for name in COLUMNS if any(name in columns for columns in results.values())]
+    limits = {name: (most, times) for name, most, times in bars}
+    head = ["operation"] + [COLUMNS[name] for name in shown] + ["KVM / DuVisor"]
+    head += ["bar"] if bars else []
+    rows = [head, ["---"] + ["---:"] * (len(shown) + 1) + ["---"] * bool(bars)]
+    for operation, columns in results.items():
+        row = [operation]
+        for name in shown:
+            value = columns.get(name)
+            row.append("" if value is None else f"{value['median']:,}" +
+                       (f" ({value['min']:,}-{value['max']:,})"
+                        if value["min"] != value["max"] else ""))
+        ours, theirs = columns.get("duvisor"), baseline_of(columns)
+        comparable = ours and theirs is not None and ours["median"]
+        row.append(f"{theirs / ours['median']:.1f}" if comparable else "")
+        if bars:
+            row.append(verdict(columns, *limits.get(operation, (None, None))) if ours else "")
+        rows.append(row)
+    return [f"| {' | '.join(row)} |" for row in rows]
+
+
+def svg(title, results):
+    """A bar chart: one group per operation, the ratio to DuVisor on a logarithmic scale."""
+    shown = [name for name in COLUMNS if any(name in columns for columns in results.values())]
+    groups = [(op, columns) for op, columns in results.items()
+              if columns.get("duvisor", {}).get("median")]
+    left, width, bar, gap, top = 250, 520, 13, 12, 52
+    most = max([value["max"] / columns["duvisor"]["median"] for _, columns in groups
+                for value in columns.values()] + [10])
+    decades = len(str(int(most)))
+
+    def x(ratio):
+        return left + width * (len_log(ratio) + 1) / (decades + 1)
+
+    height = top + sum(len(columns) * bar + gap for _, columns in groups) + 20
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 90}" '
+           f'height="{height}" font-family="sans-serif" font-size="11">',
+           '<rect width="100%" height="100%" fill="white"/>',
+           f'<text x="8" y="18" font-size="14">{title}: times DuVisor (logarithmic; '
+           'less is better)</text>']
+    for number, name in enumerate(shown):
+        out.append(f'<rect x="{8 + 110 * number}" y="28" width="11" height="11" '
+                   f'fill="{COLORS[name]}"/><text x="{24 + 110 * number}" y="38">'
+                   f'{COLUMNS[name]}</text>')
+    for decade in range(-1, decades + 1):
+        at = x(10 ** decade)
+        out.append(f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{top - 6}" y2="{height - 16}" '
+                   f'stroke="#ddd"/><text x="{at:.1f}" y="{height - 4}" text-anchor="middle" '
+                   f'fill="#777">{10 ** decade:g}</text>')
+    y = top
+    for operation, columns in groups:
+        ours = columns["duvisor"]["median"]
+        out.append(f'<text x="{left - 8}" y="{y + len(columns) * bar / 2 + 4}" '
+                   f'text-anchor="end">{operation}</text>')
+        for name in shown:
+            if name not in columns:
+                continue
+            value = columns[name]
+            end = x(value["median"] / ours)
+            out.append(f'<rect x="{left}" y="{y}" width="{max(end - left, 1):.1f}" '
+                       f'height="{bar - 2}" fill="{COLORS[name]}"/>')
+            low, high = x(value["min"] / ours), x(value["max"] / ours)
+            out.append(f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y + bar / 2 - 1}" '
+                       f'y2="{y + bar / 2 - 1}" stroke="black"/>')
+            out.append(f'<text x="{max(end, high) + 4:.1f}" y="{y + bar - 4}">'
+                       f'{value["median"]:,}</text>')
+            y += bar
+        y += gap
+    return "\n".join(out + ["</svg>", ""])
+
+
+def len_log(ratio):
+    """log10, at least -1."""
+    return max(math.log10(ratio), -1) if ratio > 0 else -1
+
+
+def publish(name, unit, results, args, bars):
+    """Print the table, write the files, and with --save those of the documentation."""
+    lines = table(results, bars)
+    print(f"\n{name} ({unit})\n")
+    print("\n".join(lines), flush=True)
+    data = json.dumps({"name": name, "unit": unit, "results": results}, indent=1) + "\n"
+    picture = svg(name, results)
+    places = [OUT] + ([DOCS / "bench"] if args.save else [])
+    for place in places:
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{name}.json").write_text(data, encoding="ascii")
+        (place / f"{name}.svg").write_text(picture, encoding="ascii")
+    if args.save:
+        save_table(name, lines)
+
+
+def save_table(name, lines):
+    """Between the two marks of this name in docs/performance.md."""
+    page = DOCS / "performance.md"
+    text = page.read_text(encoding="utf-8")
+    begin, end = f"<!-- bench {name} -->\n", f"<!-- end {name} -->"
+    if begin not in text or end not in text:
+        raise Failure(f"{page} has no place for {name}")
+    before, rest = text.split(begin, 1)
+    page.write_text(before + begin + "\n".join(lines) + "\n" + end + rest.split(end, 1)[1],
+                    encoding="utf-8")
+
+
+# --- the regression gate -----------------------------------------------------------
+
+GATE = ROOT / "tests" / "bench" / "instructions.json"
+TOLERANCE = 0.02
+# Not on record: what depends on the host kernel's doings of the moment.
+UNSTEADY = re.compile(r"WFI|start of a VM|first touch of 2 MiB")
+
+
+def compiler():
+    """Another compiler makes another number of instructions."""
+    done = subprocess.run(["riscv64-linux-gnu-gcc", "-dumpfullversion"], check=True, text=True,
+                          stdout=subprocess.PIPE)
+    return f"gcc {done.stdout.strip()}"
+
+
+def gate(args, share):
+    """Compare DuVisor's instruction counts with those on record; the exit status."""
+    record = json.loads(GATE.read_text(encoding="ascii"))
+    if not args.update and record["compiler"] != compiler():
+        say(f"the record is of {record['compiler']}, this is {compiler()}: nothing to compare")
+        return EXIT_SKIPPED
+    results = {}
+    collect(in_host(micro_script(["duvisor"], 1, 1), share, "--icount", "--host-cpus", 1,
+                    timeout=300), results)
+    now = {name: summary(columns["duvisor"])["median"] for name, columns in results.items()
+           if not UNSTEADY.match(name)}
+    if args.update:
+        GATE.write_text(json.dumps({"compiler": compiler(), "instructions": now}, indent=1) + "\n",
+                        encoding="ascii")
+        return 0
+    wrong = differences(now, record["instructions"])
+    for line in wrong:
+        say(line)
+    if wrong:
+        say("if that is meant to be: scripts/bench gate --update, and commit the record")
+    return 1 if wrong else 0
+
+
+def differences(now, record):
+    """As lines. A missing or new operation counts; a difference of one instruction does not."""
+    wrong = [f"{name}: not measured" for name in record if name not in now]
+    wrong += [f"{name}: {value}, not on record" for name, value in now.items()
+              if name not in record]
+    for name in record.keys() & now.keys():
+        if abs(now[name] - record[name]) > max(1, TOLERANCE * record[name]):
+            wrong.append(f"{name}: {now[name]}, on record are {record[name]}")
+    return sorted(wrong)
+
+
+# --- the command -------------------------------------------------------------------
+
+
+class OneLineParser(argparse.ArgumentParser):
+    def error(self, message):
+        say(f"{message} (try --help)")
+        sys.exit(2)
+
+
+def parse(argv):
+    parser = OneLineParser(prog="scripts/bench", description=__doc__, allow_abbrev=False,
+                           formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="?", default="all",
+                        choices=["micro", "apps", "boot", "all", "gate"],
+                        help="gate: compare DuVisor's own instruction counts with the record")
+    parser.add_argument("--clock", choices=["icount", "wall", "both"], default="both")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N",
+                        help="of each column under wall time (default: %(default)s)")
+    parser.add_argument("--no-build", action="store_true", help="use what is built already")
+    parser.add_argument("--save", action="store_true",
+                        help="put tables and pictures into docs/, too")
+    parser.add_argument("--update", action="store_true",
+                        help="gate: put today's counts on record (tests/bench)")
+    args = parser.parse_args(argv)
+    args.clocks = ["icount", "wall"] if args.clock == "both" else [args.clock]
+    args.columns = ["duvisor"] if args.what == "gate" else ["duvisor", "kvm", "qemu"]
+    return args
+
+
+def main(argv):
+    args = parse(argv)
+    try:
+        share = prepare(args)
+        if args.what == "gate":
+            return gate(args, share)
+        for name, function in (("micro", micro), ("boot", boot), ("apps", apps)):
+            if args.what in (name, "all"):
+                function(args, share)
+    except Failure as failure:
+        say(failure)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(main(sys.argv[1:]))
+    sys.exit(130)

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the instruction counts on record are worth: the gate, and that it shuts."""
+
+import importlib.util
+import json
+import subprocess
+
+import pytest
+from conftest import ROOT
+
+BENCH = ROOT / "scripts" / "lib" / "bench.py"
+spec = importlib.util.spec_from_file_location("bench", BENCH)
+bench = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(bench)
+
+
+def test_instruction_counts_are_those_on_record():
+    done = subprocess.run([ROOT / "scripts" / "bench", "gate", "--no-build"], check=False,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+    if done.returncode == bench.EXIT_SKIPPED:
+        pytest.skip(done.stdout.strip())
+    assert done.returncode == 0, done.stdout
+
+
+RECORD = {"small": 29, "large": 1000}
+
+
+@pytest.mark.parametrize("now, wrong", [
+    ({"small": 29, "large": 1000}, 0),
+    ({"small": 30, "large": 1020}, 0),
+    ({"small": 28, "large": 980}, 0),
+    ({"small": 31, "large": 1000}, 1),
+    ({"small": 27, "large": 1000}, 1),
+    ({"small": 29, "large": 1021}, 1),
+    ({"small": 29, "large": 979}, 1),
+    ({"small": 29}, 1),
+    ({"small": 29, "large": 1000, "new": 1}, 1),
+])
+def test_the_gate_shuts_above_and_below(now, wrong):
+    assert len(bench.differences(now, RECORD)) == wrong
+
+
+def test_bars_are_of_operations_on_record():
+    """A bar with a misspelt name would never be checked."""
+    record = json.loads(bench.GATE.read_text(encoding="ascii"))["instructions"]
+    unsteady = [name for name, *_ in bench.BARS if bench.UNSTEADY.match(name)]
+    assert {name for name, *_ in bench.BARS} - set(unsteady) <= set(record)
+
+
+def test_bars_are_met_by_what_is_on_record():
+    record = json.loads(bench.GATE.read_text(encoding="ascii"))["instructions"]
+    for name, most, _ in bench.BARS:
+        if most:
+            assert record[name] <= most, name
