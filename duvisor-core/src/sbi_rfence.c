@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SBI chapter "RFENCE Extension". The HFENCE functions are for guests with the H extension: ours have none. */
-#include "hart.h"
+#include "fence.h"
 #include "sbi.h"
 #include "vcpu.h"
 
@@ -8,45 +8,19 @@
 /* Beyond this many pages one fence of everything is cheaper. */
 #define MAX_PAGES 64
 
-enum {
-	REMOTE_FENCE_I,
-	REMOTE_SFENCE_VMA,
-	REMOTE_SFENCE_VMA_ASID,
-};
-
-struct fence {
-	uint64_t fid;
-	uint64_t start;
-	uint64_t pages; /* 0: the whole address space */
-	uint64_t asid;
-};
-
-static void fence_here(const struct fence *f)
-{
-	if (f->fid == REMOTE_FENCE_I) {
-		hart_fence_i();
-		return;
-	}
-	if (!f->pages && f->fid == REMOTE_SFENCE_VMA)
-		hart_fence_vs_all();
-	else if (!f->pages)
-		hart_fence_vs_asid(f->asid);
-	for (uint64_t i = 0; i < f->pages; i++) {
-		uint64_t gva = f->start + i * PAGE_SIZE;
-
-		if (f->fid == REMOTE_SFENCE_VMA)
-			hart_fence_vs_page(gva);
-		else
-			hart_fence_vs_page_asid(gva, f->asid);
-	}
-}
-
-static void fence(struct vcpu *caller, struct vcpu *target, const void *arg)
+static void post(struct vcpu *caller, struct vcpu *target, const void *arg)
 {
 	if (target == caller)
-		fence_here(arg);
+		fence_perform(arg);
 	else
-		vcpu_fence_remote(target);
+		vcpu_fence_post(target, arg);
+}
+
+static void wait(struct vcpu *caller, struct vcpu *target, const void *arg)
+{
+	(void)arg;
+	if (target != caller)
+		vcpu_fence_wait(target);
 }
 
 static uint64_t count_pages(uint64_t start, uint64_t size)
@@ -60,19 +34,28 @@ static uint64_t count_pages(uint64_t start, uint64_t size)
 	return pages ? pages : 1;
 }
 
+/* All targets are told first, so that they work at the same time, and then waited for. */
+static int64_t fence_harts(struct vcpu *vcpu, uint64_t mask, uint64_t base,
+			   const struct fence *fence)
+{
+	int64_t error = sbi_for_harts(vcpu, mask, base, post, fence);
+
+	return error ? error : sbi_for_harts(vcpu, mask, base, wait, fence);
+}
+
 static int rfence_call(struct vcpu *vcpu, struct sbi_call *call)
 {
-	struct fence f = {
-		.fid = call->fid,
+	const struct fence fence = {
+		.kind = (enum fence_kind)call->fid,
 		.start = call->arg[2] & ~(PAGE_SIZE - 1),
 		.pages = count_pages(call->arg[2], call->arg[3]),
 		.asid = call->arg[4],
 	};
 
-	if (call->fid > REMOTE_SFENCE_VMA_ASID)
+	if (call->fid > FENCE_VMA_ASID)
 		call->error = SBI_ERR_NOT_SUPPORTED;
 	else
-		call->error = sbi_for_harts(vcpu, call->arg[0], call->arg[1], fence, &f);
+		call->error = fence_harts(vcpu, call->arg[0], call->arg[1], &fence);
 	return VCPU_RESUME_NEXT;
 }
 

@@ -263,10 +263,10 @@ static bool park(struct vcpu *vcpu)
 	return true;
 }
 
-static void fence_all(void)
+void vcpu_fence_post(struct vcpu *vcpu, const struct fence *fence)
 {
-	hart_fence_vs_all();
-	hart_fence_i();
+	fence_post(&vcpu->fences, fence);
+	vcpu_kick(vcpu, VCPU_REQ_FENCE);
 }
 
 /*
@@ -274,14 +274,13 @@ static void fence_all(void)
  * is enough. A sleeper looks before it enters; one that is not resident finds its doorbell rung
  * when it comes back (docs/isa.md, section 8). Meanwhile the target may be waiting for us just like this.
  */
-void vcpu_fence_remote(struct vcpu *vcpu)
+void vcpu_fence_wait(struct vcpu *vcpu)
 {
-	vcpu_kick(vcpu, VCPU_REQ_FENCE);
 	while (atomic_load(&vcpu->request) & VCPU_REQ_FENCE) {
 		if (atomic_load(&vcpu->sleeping) || !hart_post(vcpu->index, HUPOST_DOORBELL))
 			return;
 		if (atomic_fetch_and(&self->request, ~(uint32_t)VCPU_REQ_FENCE) & VCPU_REQ_FENCE)
-			fence_all();
+			fence_take(&self->fences);
 	}
 }
 
@@ -292,7 +291,7 @@ static void serve(struct vcpu *vcpu, uint32_t requests)
 	if (requests & VCPU_REQ_SOFT_IRQ)
 		hart_set_huvip(HUVIP_VSSIP);
 	if (requests & VCPU_REQ_FENCE)
-		fence_all();
+		fence_take(&vcpu->fences);
 	if (requests & VCPU_REQ_START) {
 		vcpu_set_start_state(vcpu, vcpu->start_pc, vcpu->start_opaque);
 		atomic_store(&vcpu->hsm, VCPU_HSM_STARTED);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "hot.h"
+#include "fence.h"
 #include "types.h"
 
 struct vm;
@@ -19,7 +20,7 @@ struct vm;
 enum vcpu_request {
 	VCPU_REQ_EXT_IRQ = 1 << 0,  /* ext_irq changed */
 	VCPU_REQ_SOFT_IRQ = 1 << 1, /* an IPI that could not be posted */
-	VCPU_REQ_FENCE = 1 << 2,    /* forget all VS-stage translations and fetched instructions */
+	VCPU_REQ_FENCE = 1 << 2,    /* fences are waiting in `fences` */
 	VCPU_REQ_START = 1 << 3,    /* HSM hart_start */
 	VCPU_REQ_STOP = 1 << 4,     /* the VM is to be parked */
 };
@@ -78,6 +79,8 @@ struct vcpu {
 		ext_irq;      /* level of the external interrupt line; RISC-V has no atomic bytes */
 	_Atomic uint32_t hsm; /* enum vcpu_hsm */
 
+	struct fence_queue fences;
+
 	/* Parameters of VCPU_REQ_START; owned by whoever moved hsm to START_PENDING. */
 	uint64_t start_pc;
 	uint64_t start_opaque;
@@ -119,10 +122,11 @@ void vcpu_set_ext_irq(struct vcpu *vcpu, bool level);
 void vcpu_send_ipi(struct vcpu *vcpu);
 
 /*
- * Make the vCPU forget its VS-stage translations and fetched instructions. When this returns, it executes
- * no guest instruction with old ones. Only another vCPU's thread may call it.
+ * Have the vCPU perform a fence before it executes another guest instruction; and wait until it executes none
+ * without it. No system call, unless it sleeps. Only another vCPU's thread may call them.
  */
-void vcpu_fence_remote(struct vcpu *vcpu);
+void vcpu_fence_post(struct vcpu *vcpu, const struct fence *fence);
+void vcpu_fence_wait(struct vcpu *vcpu);
 
 /*
  * What follows is for the vCPU's own thread.
