@@ -16,6 +16,14 @@
 #define DTB_MAX (2ULL << 20) /* what Linux maps of it */
 #define DTB_SLACK 4096       /* what fdt_tree_adapt() adds, the command line apart */
 
+/* The user's files. They stay open: at a reboot the sandbox lets nothing be opened (sandbox.h). */
+struct loader {
+	struct loader_file *kernel;
+	struct loader_file *initrd; /* this and dtb: NULL if not given */
+	struct loader_file *dtb;
+	int dump_fd; /* -1: do not dump the device tree */
+};
+
 /* What goes to the top of RAM. */
 struct layout {
 	struct loader_file *initrd;
@@ -31,40 +39,73 @@ static uint64_t align_up(uint64_t value)
 	return (value + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
 }
 
-static int open_files(const struct vm_config *config, struct layout *layout)
+static int open_dump(struct loader *loader, const char *path)
 {
-	if (config->initrd) {
-		layout->initrd = loader_file_open("initrd", config->initrd);
-		if (!layout->initrd)
-			return -1;
+	loader->dump_fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+	if (loader->dump_fd >= 0)
+		return 0;
+	log_error("cannot write the device tree to '%s': %s", path, strerror(errno));
+	return -1;
+}
+
+/* 0, or -1 if the file is needed and cannot be opened. */
+static int open_file(struct loader_file **file, const char *what, const char *path)
+{
+	if (path)
+		*file = loader_file_open(what, path);
+	return path && !*file ? -1 : 0;
+}
+
+static int open_files(struct loader *loader, const struct vm_config *config)
+{
+	if (open_file(&loader->kernel, "kernel", config->kernel) ||
+	    loader_kernel_check(loader->kernel) ||
+	    open_file(&loader->initrd, "initrd", config->initrd) ||
+	    open_file(&loader->dtb, "device tree", config->dtb))
+		return -1;
+	return config->dump_dtb ? open_dump(loader, config->dump_dtb) : 0;
+}
+
+int loader_open(struct loader **loader_out, const struct vm_config *config)
+{
+	struct loader *loader = calloc(1, sizeof(*loader));
+
+	if (!loader) {
+		log_error("%s", strerror(ENOMEM));
+		return VM_EXIT_HOST;
 	}
-	if (config->dtb) {
-		layout->dtb = loader_file_open("device tree", config->dtb);
-		if (!layout->dtb)
-			return -1;
-		if (loader_file_size(layout->dtb) > DTB_MAX)
-			return loader_file_error(layout->dtb,
-						 "is larger than the 2 MiB that a guest "
-						 "can use");
+	loader->dump_fd = -1;
+	if (open_files(loader, config)) {
+		loader_close(loader);
+		return VM_EXIT_USAGE;
 	}
+	*loader_out = loader;
 	return 0;
 }
 
-static void close_files(struct layout *layout)
+void loader_close(struct loader *loader)
 {
-	loader_file_close(layout->initrd);
-	loader_file_close(layout->dtb);
+	if (!loader)
+		return;
+	loader_file_close(loader->kernel);
+	loader_file_close(loader->initrd);
+	loader_file_close(loader->dtb);
+	if (loader->dump_fd >= 0)
+		close(loader->dump_fd);
+	free(loader);
 }
 
-int loader_check(const struct vm_config *config)
+/* They may have been written anew since the last boot. */
+static int refresh_files(const struct loader *loader)
 {
-	struct layout layout = {0};
-	struct loader_file *kernel = loader_file_open("kernel", config->kernel);
-	int err = !kernel || loader_kernel_check(kernel) || open_files(config, &layout);
-
-	loader_file_close(kernel);
-	close_files(&layout);
-	return err ? VM_EXIT_USAGE : 0;
+	if (loader_file_refresh(loader->kernel) ||
+	    (loader->initrd && loader_file_refresh(loader->initrd)) ||
+	    (loader->dtb && loader_file_refresh(loader->dtb)))
+		return -1;
+	if (loader->dtb && loader_file_size(loader->dtb) > DTB_MAX)
+		return loader_file_error(loader->dtb,
+					 "is larger than the 2 MiB that a guest can use");
+	return 0;
 }
 
 /* From the top down: device tree, initrd. */
@@ -136,24 +177,31 @@ static int make_dtb(struct vm *vm, struct layout *layout, void *buf)
 	return size;
 }
 
-static int write_file(const char *path, const uint8_t *data, size_t len)
+/* Replace what the file has by these bytes; a pipe or a device just gets them. 0 or -errno. */
+static int write_file(int fd, const uint8_t *data, size_t len)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	size_t done = 0;
-	int err = fd < 0 ? errno : 0;
 
-	while (!err && done < len) {
+	if (lseek(fd, 0, SEEK_SET) == 0 && ftruncate(fd, 0) && errno != EINVAL)
+		return -errno;
+	while (done < len) {
 		ssize_t n = write(fd, data + done, len - done);
 
 		if (n >= 0)
 			done += (size_t)n;
 		else if (errno != EINTR)
-			err = errno;
+			return -errno;
 	}
-	if (fd >= 0 && close(fd) && !err)
-		err = errno;
+	return 0;
+}
+
+static int dump_dtb(const struct vm *vm, const void *dtb, size_t size)
+{
+	int err = write_file(vm->loader->dump_fd, dtb, size);
+
 	if (err)
-		log_error("cannot write the device tree to '%s': %s", path, strerror(err));
+		log_error("cannot write the device tree to '%s': %s", vm->config->dump_dtb,
+			  strerror(-err));
 	return err ? -1 : 0;
 }
 
@@ -165,27 +213,25 @@ static int load_dtb(struct vm *vm, struct layout *layout)
 	if (size < 0)
 		return -1;
 	vm->boot.dtb = layout->dtb_gpa;
-	return vm->config->dump_dtb ? write_file(vm->config->dump_dtb, dtb, (size_t)size) : 0;
+	return vm->config->dump_dtb ? dump_dtb(vm, dtb, (size_t)size) : 0;
 }
 
 static int load_kernel(struct vm *vm, const struct layout *layout)
 {
 	struct loader_kernel kernel = {.mem = &vm->mem, .limit = layout->limit};
-	struct loader_file *file = loader_file_open("kernel", vm->config->kernel);
-	int err = file ? loader_kernel_load(file, &kernel) : -1;
+	int err = loader_kernel_load(vm->loader->kernel, &kernel);
 
-	loader_file_close(file);
+	loader_file_finish(vm->loader->kernel);
 	vm->boot.entry = kernel.entry;
 	return err;
 }
 
 int loader_load(struct vm *vm)
 {
-	struct layout layout = {0};
-	int err = open_files(vm->config, &layout) || plan(vm, &layout) ||
-		load_kernel(vm, &layout) || load_initrd(vm, &layout) || load_dtb(vm, &layout);
+	struct layout layout = {.initrd = vm->loader->initrd, .dtb = vm->loader->dtb};
+	int err = refresh_files(vm->loader) || plan(vm, &layout) || load_kernel(vm, &layout) ||
+		load_initrd(vm, &layout) || load_dtb(vm, &layout);
 
-	close_files(&layout);
 	if (!err)
 		log_debug("kernel at 0x%llx, device tree at 0x%llx, initrd at 0x%llx",
 			  (unsigned long long)vm->boot.entry, (unsigned long long)vm->boot.dtb,

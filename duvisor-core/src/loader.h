@@ -15,11 +15,14 @@
 
 struct vm_config;
 
+struct loader;
+
 /*
- * Say early what will not work: files that are not there or are none that can be loaded. 0 or
- * the vm_exit to end with, said to the user.
+ * Open the user's files, and say early what will not work: files that are not there or are none that can
+ * be loaded. 0 or the vm_exit to end with, said to the user. The caller closes *loader_out.
  */
-int loader_check(const struct vm_config *config);
+int loader_open(struct loader **loader_out, const struct vm_config *config);
+void loader_close(struct loader *loader); /* may be NULL */
 
 /* Where a kernel may go and where it starts. */
 struct loader_kernel {

@@ -98,6 +98,16 @@ void loader_file_close(struct loader_file *file)
 	free(file);
 }
 
+void loader_file_finish(struct loader_file *file)
+{
+	stop_inflating(file);
+}
+
+int loader_file_refresh(struct loader_file *file)
+{
+	return check_type(file);
+}
+
 uint64_t loader_file_size(const struct loader_file *file)
 {
 	return file->size;

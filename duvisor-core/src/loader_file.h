@@ -16,6 +16,9 @@ struct loader_file;
 struct loader_file *loader_file_open(const char *what, const char *path);
 void loader_file_close(struct loader_file *file);
 
+/* Look at its type and size again. 0; or -1, said to the user. */
+int loader_file_refresh(struct loader_file *file);
+
 /* Its bytes on disk. */
 uint64_t loader_file_size(const struct loader_file *file);
 
@@ -31,5 +34,8 @@ int loader_file_start(struct loader_file *file, uint64_t off, bool gzip);
 
 /* Get the next len bytes into buf and how many they were into got: fewer only at the end. 0 or -1. */
 int loader_file_next(struct loader_file *file, void *buf, size_t len, size_t *got);
+
+/* Give back what inflating took. The file stays open. */
+void loader_file_finish(struct loader_file *file);
 
 #endif

@@ -8,7 +8,6 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "loader.h"
 #include "log.h"
 #include "options.h"
 #include "terminal.h"
@@ -46,11 +45,9 @@ static int run_attached(const struct vm_config *config, struct terminal *term)
 static int run(const struct options *options)
 {
 	struct terminal *term;
-	int result = loader_check(&options->config);
 	int signal_number;
+	int result;
 
-	if (result)
-		return result;
 	if (options->name)
 		prctl(PR_SET_NAME, options->name);
 	term = terminal_create(STDIN_FILENO, STDOUT_FILENO);

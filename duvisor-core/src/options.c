@@ -294,6 +294,14 @@ static int parse_nodefaults(struct options *options, const char *arg)
 	return 0;
 }
 
+static int parse_panic(struct options *options, const char *arg)
+{
+	if (strcmp(arg, "stop") != 0 && strcmp(arg, "ignore") != 0)
+		return error(options, "bad word '%s' for a panic: known are stop and ignore", arg);
+	options->config.ignore_panic = !strcmp(arg, "ignore");
+	return 0;
+}
+
 static int parse_params(struct options *options, const char *arg)
 {
 	if (strlen(arg) > MAX_CMDLINE)
@@ -369,6 +377,9 @@ static const struct row table[] = {
 	 "only the devices that are asked for: no clock, no reset or panic\ndevice, and "
 	 "no serial port without --console serial",
 	 parse_nodefaults},
+	{"panic", 0, "stop|ignore",
+	 "when the guest's kernel panics: end with status 4 (default),\nor leave it to the guest",
+	 parse_panic},
 	{"params", 'p', "STRING", "command line of the kernel", parse_params},
 	{"prealloc", 0, NULL, "populate and lock the guest's memory at the start", parse_prealloc},
 	{"version", 'V', NULL, "show the version and exit", parse_version},

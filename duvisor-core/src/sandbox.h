@@ -3,17 +3,11 @@
 #ifndef DUVISOR_SANDBOX_H
 #define DUVISOR_SANDBOX_H
 
-#include <stdbool.h>
-
-struct sandbox_options {
-	bool create_files; /* --dump-dtb writes its file at each boot */
-};
-
 /*
  * From now on, in all threads, any system call that is not in the table ends the process with one line and as
  * SIGSYS would, and no program that it starts could have more rights. A kernel without seccomp filters: a
  * warning. 0 or -errno.
  */
-int sandbox_enter(const struct sandbox_options *options);
+int sandbox_enter(void);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "device.h"
 #include "hart.h"
+#include "loader.h"
 #include "sandbox.h"
 #include "vcpu.h"
 
@@ -129,8 +130,10 @@ static int create_parts(struct vm *vm)
 		.prealloc = vm->config->prealloc,
 		.hugepages = vm->config->hugepages,
 	};
-	int err = shim_open(&vm->shim);
+	int err = loader_open(&vm->loader, vm->config);
 
+	if (!err)
+		err = shim_open(&vm->shim);
 	if (!err)
 		err = guest_isa_read(&vm->isa,
 				     vm->config->host_tree ? vm->config->host_tree : DEVICE_TREE,
@@ -181,6 +184,7 @@ void vm_destroy(struct vm *vm)
 	gstage_pool_destroy(&vm->gstage_pool);
 	memory_destroy(&vm->mem);
 	shim_close(&vm->shim);
+	loader_close(vm->loader);
 	pthread_cond_destroy(&vm->changed);
 	pthread_mutex_destroy(&vm->gstage_lock);
 	pthread_mutex_destroy(&vm->lock);
@@ -350,8 +354,7 @@ static unsigned int start_vcpus(struct vm *vm)
 /* Everything is open, all threads are there. 0 or -errno, said to the user. */
 static int enter_sandbox(const struct vm_config *config)
 {
-	const struct sandbox_options options = {.create_files = config->dump_dtb};
-	int err = config->no_sandbox ? 0 : sandbox_enter(&options);
+	int err = config->no_sandbox ? 0 : sandbox_enter();
 
 	if (err)
 		log_error("cannot enter the sandbox: %s (see --no-sandbox)", strerror(-err));

@@ -28,6 +28,7 @@
 #include "shim.h"
 #include "types.h"
 
+struct loader;
 struct vcpu;
 
 #define VM_MAX_VCPUS 64
@@ -99,11 +100,12 @@ struct vm_config {
 	bool serial; /* the console is a 16550 UART (it is SBI's DBCN in any case) */
 	bool prealloc;
 	bool hugepages;
-	bool watchdog;   /* there is one; it does nothing until the guest enables it */
-	bool no_reboot;  /* a reboot ends the VM like a power-off */
+	bool watchdog;  /* there is one; it does nothing until the guest enables it */
+	bool no_reboot; /* a reboot ends the VM like a power-off */
 	bool no_sandbox;
-	bool nodefaults; /* no devices but those asked for */
-	bool lazy_map;   /* for tests: fill stage 2 by 4 KiB pages on demand */
+	bool ignore_panic; /* no panic device: the guest deals with its panics alone */
+	bool nodefaults;   /* no devices but those asked for */
+	bool lazy_map;     /* for tests: fill stage 2 by 4 KiB pages on demand */
 };
 
 /* What the loader left for the start of vCPU 0. */
@@ -134,6 +136,7 @@ struct vm {
 	struct irqchip *irqchip;
 	struct console *console;
 	struct io io;
+	struct loader *loader;
 	struct vm_boot boot;
 	uint64_t time_delta; /* guest time = host time + this: it starts at 0 when the VM is made */
 	struct log_limit log_limit;

@@ -215,6 +215,13 @@ def test_panic_of_the_guest_ends_it_with_4():
     assert "duvisor: the guest reported a panic" in done.stdout.replace("error: ", "")
 
 
+def test_panic_left_to_the_guest_is_a_reboot():
+    done = run("--append", "quiet panic=-1 -- sh -c \"echo c >/proc/sysrq-trigger\"",
+               "--", "--panic", "ignore", "--no-reboot")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Kernel panic" in done.stdout
+
+
 def test_watchdog_that_is_not_served_ends_it_with_5():
     done = run("--append", "quiet -- watchdog -F -T 1 -t 100 /dev/watchdog",
                "--", "--watchdog")

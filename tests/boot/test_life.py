@@ -25,9 +25,10 @@ def life(script):
     return [word for word in done.stdout.split() if word not in ("Hangup", "Terminated", "Killed")]
 
 
-def test_stopped_and_continued():
-    still, moving, alive = life("""
-    kill -STOP $vm; sleep 0.2; a=$(lines); sleep 0.5; b=$(lines)
+@pytest.mark.parametrize("number", ["STOP", "TSTP"])
+def test_stopped_and_continued(number):
+    still, moving, alive = life(f"""
+    kill -{number} $vm; sleep 0.2; a=$(lines); sleep 0.5; b=$(lines)
     kill -CONT $vm; sleep 0.5; c=$(lines)
     echo $((b - a)) $((c - b)); kill -0 $vm && echo alive; kill $vm
     """)
@@ -67,6 +68,21 @@ def test_thread_names_and_affinity():
     kill $vm
     """)
     assert sorted(said) == ["duvisor:0-1", "vcpu-0:1", "vcpu-1:0"]
+
+
+@pytest.mark.parametrize("option, expected", [("", "2:1"), ("--no-sandbox", "0:0")])
+def test_sandbox_is_around_all_threads(option, expected):
+    said = life(f"""
+    kill $vm; wait $vm 2>/dev/null
+    duvisor run --kernel /share/ticks.elf --mem 4M --cpus 2 {option} </dev/null >/tmp/out 2>&1 & vm=$!
+    until grep -q tick /tmp/out; do sleep 0.05; done
+    for task in /proc/$vm/task/*; do
+        echo $(awk '/^Seccomp:|^NoNewPrivs:/ {{ word[$1] = $2 }}
+            END {{ print word["Seccomp:"] ":" word["NoNewPrivs:"] }}' $task/status)
+    done
+    kill $vm
+    """)
+    assert said == [expected] * 3
 
 
 LEAK = r"""

@@ -237,14 +237,15 @@ static void assert_devices(bool nodefaults, bool serial, unsigned int count)
 	assert_int_equal(bus_find(&board.vm.bus, BOARD_UART_BASE, 1) != NULL, serial);
 	assert_int_equal(bus_find(&board.vm.bus, BOARD_RTC_BASE, 4) != NULL, !nodefaults);
 	assert_int_equal(bus_find(&board.vm.bus, BOARD_TEST_BASE, 4) != NULL, !nodefaults);
+	assert_int_equal(bus_find(&board.vm.bus, BOARD_PVPANIC_BASE, 1) != NULL, !nodefaults);
 	board_teardown();
 }
 
 static void test_which_devices(void **state)
 {
 	(void)state;
-	assert_devices(false, true, 5);
-	assert_devices(false, false, 4);
+	assert_devices(false, true, 6);
+	assert_devices(false, false, 5);
 	assert_devices(true, true, 2);
 	assert_devices(true, false, 1);
 }
@@ -315,6 +316,20 @@ static void test_watchdog_is_kicked(void **state)
 	assert_int_equal(board.stop, VM_STOP_WATCHDOG);
 }
 
+/* After a stop of the whole process the guest has as much time as it asked for. */
+static void test_watchdog_forgives_the_host(void **state)
+{
+	const struct timespec later = {.tv_sec = 2, .tv_nsec = 100000000};
+
+	(void)state;
+	wdt_out(0x00, 1);
+	nanosleep(&later, NULL);
+	wdt_wait();
+	assert_int_equal(board.stop, VM_STOP_NONE);
+	wdt_wait();
+	assert_int_equal(board.stop, VM_STOP_WATCHDOG);
+}
+
 static void test_watchdog_timeouts(void **state)
 {
 	(void)state;
@@ -359,6 +374,7 @@ int main(void)
 		TEST(test_panic),
 		TEST(test_watchdog_bites),
 		TEST(test_watchdog_is_kicked),
+		TEST(test_watchdog_forgives_the_host),
 		TEST(test_watchdog_timeouts),
 		TEST(test_watchdog_reset),
 		cmocka_unit_test(test_which_devices),

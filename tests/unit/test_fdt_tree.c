@@ -192,6 +192,23 @@ static void test_devices(void **state)
 			 fdt_get_phandle(blob, node("/soc/test@100000")));
 	assert_int_equal(cell("/reboot", "value", 0), 0x7777);
 	assert_int_equal(cell("/poweroff", "value", 0), 0x5555);
+	assert_string_equal(string("/soc/pvpanic@102000", "compatible"), "qemu,pvpanic-mmio");
+	assert_int_equal(fdt_path_offset(blob, "/soc/watchdog@103000"), -FDT_ERR_NOTFOUND);
+}
+
+static void test_watchdog_without_panic(void **state)
+{
+	(void)state;
+	board_setup(1);
+	board.config.watchdog = board.config.ignore_panic = true;
+	assert_int_equal(devices_create(&board.vm), 0);
+	generate(&no_initrd);
+	assert_int_equal(fdt_path_offset(blob, "/soc/pvpanic@102000"), -FDT_ERR_NOTFOUND);
+	assert_string_equal(string("/soc/watchdog@103000", "compatible"), "snps,dw-wdt");
+	assert_int_equal(cell("/soc/watchdog@103000", "clocks", 0),
+			 fdt_get_phandle(blob, node("/soc/watchdog-clock")));
+	assert_int_equal(cell("/soc/watchdog-clock", "clock-frequency", 0), 65536);
+	board_teardown();
 }
 
 static void test_only_what_is_there(void **state)
@@ -352,6 +369,7 @@ int main(void)
 		TEST(test_cpus),
 		TEST(test_plic),
 		TEST(test_devices),
+		cmocka_unit_test(test_watchdog_without_panic),
 		cmocka_unit_test(test_only_what_is_there),
 		cmocka_unit_test(test_bound_holds_for_the_largest_tree),
 		TEST(test_dtc_has_no_complaints),

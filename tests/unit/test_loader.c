@@ -89,12 +89,22 @@ static int captured(int (*fn)(void))
 
 static int do_load(void)
 {
-	return loader_load(&board.vm);
+	int result = loader_open(&board.vm.loader, &board.config);
+
+	if (result)
+		return result;
+	result = loader_load(&board.vm);
+	loader_close(board.vm.loader);
+	return result;
 }
 
 static int do_check(void)
 {
-	return loader_check(&board.config);
+	struct loader *loader = NULL;
+	int result = loader_open(&loader, &board.config);
+
+	loader_close(loader);
+	return result;
 }
 
 static void assert_loads(void)
@@ -711,6 +721,40 @@ static void test_dump_dtb(void **state)
 	assert_refused("cannot write the device tree");
 }
 
+static int do_load_again(void)
+{
+	return loader_load(&board.vm);
+}
+
+/* What is loaded at a reboot is what the files hold by then, through what was opened at the start. */
+static void test_files_stay_open(void **state)
+{
+	static uint8_t junk[65536];
+	struct stat st;
+
+	(void)state;
+	make_image();
+	write_file(kernel_path, &image, sizeof(image));
+	write_file(initrd_path, "first", 5);
+	write_file(dtb_path, junk, sizeof(junk));
+	board.config.initrd = initrd_path;
+	board.config.dump_dtb = dtb_path;
+	assert_int_equal(loader_open(&board.vm.loader, &board.config), 0);
+	assert_int_equal(captured(do_load_again), 0);
+	write_file(initrd_path, "the second", 10);
+	assert_int_equal(captured(do_load_again), 0);
+	assert_memory_equal(memory_at(&board.vm.mem, prop64("/chosen", "linux,initrd-start"), 10),
+			    "the second", 10);
+	assert_int_equal(stat(dtb_path, &st), 0);
+	assert_int_equal(st.st_size, fdt_totalsize(memory_at(&board.vm.mem, board.vm.boot.dtb, 8)));
+	unlink(kernel_path);
+	assert_int_equal(captured(do_load_again), 0);
+	assert_int_equal(truncate(initrd_path, 0), 0);
+	assert_int_equal(captured(do_load_again), VM_EXIT_USAGE);
+	assert_non_null(strstr(said, "is empty"));
+	loader_close(board.vm.loader);
+}
+
 static void test_tiny_memory(void **state)
 {
 	(void)state;
@@ -768,6 +812,7 @@ int main(void)
 		TEST(test_initrd_that_does_not_fit),
 		TEST(test_dtb_of_the_user),
 		TEST(test_dump_dtb),
+		TEST(test_files_stay_open),
 		TEST(test_tiny_memory),
 		TEST(test_early_check),
 	};

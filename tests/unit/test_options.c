@@ -93,6 +93,8 @@ static const struct {
 	{"duvisor run -k x -d d.img,serial=123456789012345678901",
 	 "bad serial number '123456789012345678901': 1 to 20 bytes are possible"},
 	{"duvisor run -k x -d1 -d2 -d3 -d4 -d5 -d6 -d7 -d8 -d9", "too many disks: 8 are possible"},
+	{"duvisor run -k x --panic=reboot",
+	 "bad word 'reboot' for a panic: known are stop and ignore"},
 	{"duvisor run -k x --name a/b",
 	 "bad name 'a/b': up to 15 letters, digits and ._- are possible"},
 	{"duvisor run -k x --name 0123456789abcdef",
@@ -173,6 +175,10 @@ static void test_everything(void **state)
 	assert_true(options.config.nodefaults);
 	assert_true(options.config.lazy_map);
 	assert_string_equal(options.name, "vm-1.a_b");
+	assert_parses("duvisor run -k x --panic=ignore");
+	assert_true(options.config.ignore_panic);
+	assert_parses("duvisor run -k x --panic ignore --panic stop");
+	assert_false(options.config.ignore_panic);
 	/* The last counts; unique beginnings do. */
 	assert_parses("duvisor run -k x --kern y --cpus 3 -c 4");
 	assert_string_equal(options.config.kernel, "y");

@@ -13,6 +13,7 @@
 
 #include "device.h"
 #include "hart_fake.h"
+#include "loader.h"
 #include "vcpu.h"
 #include "vm.h"
 
@@ -72,6 +73,18 @@ int devices_create(struct vm *vm)
 	board->dev = (struct device){.ops = &board_ops, .vm = vm, .base = 0x1000, .size = 0x1000};
 	board->script = (struct script *)(uintptr_t)script_of(vm);
 	return bus_add(&vm->bus, &board->dev);
+}
+
+int loader_open(struct loader **loader_out, const struct vm_config *config)
+{
+	(void)config;
+	*loader_out = NULL;
+	return 0;
+}
+
+void loader_close(struct loader *loader)
+{
+	assert_null(loader);
 }
 
 int loader_load(struct vm *vm)

@@ -24,6 +24,11 @@ static bool wants_defaults(const struct vm_config *config)
 	return !config->nodefaults;
 }
 
+static bool wants_panic(const struct vm_config *config)
+{
+	return !config->nodefaults && !config->ignore_panic;
+}
+
 static bool wants_watchdog(const struct vm_config *config)
 {
 	return config->watchdog;
@@ -38,7 +43,7 @@ static const struct entry table[] = {
 	{"disks", virtio_blk_create, NULL},
 	{"network device", virtio_net_create, NULL},
 	{"source of random numbers", virtio_rng_create, wants_defaults},
-	{"panic device", pvpanic_create, wants_defaults},
+	{"panic device", pvpanic_create, wants_panic},
 	{"watchdog", dw_wdt_create, wants_watchdog},
 };
 

@@ -35,6 +35,9 @@
 #define CYCLES_PER_SECOND 65536U
 #define NS_PER_S 1000000000ULL
 
+/* If we are told so late, this process did not run, and nor did the guest: it gets its time again. */
+#define LATE_NS NS_PER_S
+
 struct wdt {
 	struct device dev;
 	int timer;            /* timerfd on CLOCK_MONOTONIC */
@@ -92,6 +95,8 @@ static void timer_expired(void *opaque, int fd, short revents)
 	if (read(fd, &expirations, sizeof(expirations)) != sizeof(expirations))
 		return;
 	pthread_mutex_lock(&wdt->lock);
+	if (wdt->enabled && now() > wdt->deadline + LATE_NS)
+		restart(wdt);
 	bites = wdt->enabled && wdt->deadline <= now();
 	if (wdt->enabled && !bites)
 		set_timer(wdt, wdt->deadline);
