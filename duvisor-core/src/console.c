@@ -22,6 +22,7 @@ struct console {
 	pthread_mutex_t lock; /* protects all that follows, but never held for more than a copy */
 	struct ring output;
 	struct ring input;
+	struct console_size size;
 	bool armed;   /* the terminal waits for output_fd */
 	bool starved; /* it had more input than there was room for */
 	int output_fd;
@@ -147,6 +148,24 @@ static void notify(struct console *con)
 {
 	if (con->listener)
 		con->listener(con->listener_opaque);
+}
+
+struct console_size console_get_size(struct console *con)
+{
+	struct console_size size;
+
+	pthread_mutex_lock(&con->lock);
+	size = con->size;
+	pthread_mutex_unlock(&con->lock);
+	return size;
+}
+
+void console_set_size(struct console *con, struct console_size size)
+{
+	pthread_mutex_lock(&con->lock);
+	con->size = size;
+	pthread_mutex_unlock(&con->lock);
+	notify(con);
 }
 
 int console_output_fd(const struct console *con)

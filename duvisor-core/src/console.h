@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct console;
 
@@ -33,7 +34,18 @@ size_t console_read_pending(struct console *con);
  */
 void console_set_listener(struct console *con, void (*fn)(void *opaque), void *opaque);
 
+/* The size of the terminal in characters; zeroes: unknown. Any thread. */
+struct console_size {
+	uint16_t columns;
+	uint16_t rows;
+};
+
+struct console_size console_get_size(struct console *con);
+
 /* Terminal side: the I/O thread. */
+
+/* The listener is told, too. */
+void console_set_size(struct console *con, struct console_size size);
 
 /* Readable (eventfd) when there may be output to fetch; console_fetch() returning 0 re-arms it. */
 int console_output_fd(const struct console *con);

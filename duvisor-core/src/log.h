@@ -13,6 +13,8 @@ void log_set_level(enum log_level level);
 
 __attribute__((format(printf, 2, 3))) void log_print(enum log_level level, const char *fmt, ...);
 
+/* No error, but what the user has to know in any case. */
+#define log_notice(...) log_print(LOG_ERROR, __VA_ARGS__)
 #define log_error(...) log_print(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...) log_print(LOG_WARN, __VA_ARGS__)
 #define log_info(...) log_print(LOG_INFO, __VA_ARGS__)

@@ -10,6 +10,7 @@
 
 #include "log.h"
 #include "options.h"
+#include "relay.h"
 #include "terminal.h"
 #include "vm.h"
 
@@ -22,7 +23,53 @@ static int open_standard_files(void)
 	return 0;
 }
 
-static int run_attached(const struct vm_config *config, struct terminal *term)
+/* Where the console is shown: what the terminal code reads and writes, and the relay behind it, if any. */
+struct place {
+	int in;
+	int out;
+	struct relay *relay;
+};
+
+static int open_file_place(struct place *place, const char *path)
+{
+	place->in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	place->out = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+	if (place->in >= 0 && place->out >= 0)
+		return 0;
+	log_error("cannot write the console to '%s': %s", path, strerror(errno));
+	return -1;
+}
+
+/* 0, or -1: said to the user. */
+static int open_place(struct place *place, const struct vm_console *console)
+{
+	*place = (struct place){.in = STDIN_FILENO, .out = STDOUT_FILENO};
+	switch (console->end) {
+	case VM_CONSOLE_STDIO:
+		return 0;
+	case VM_CONSOLE_FILE:
+		return open_file_place(place, console->path);
+	case VM_CONSOLE_PTY:
+		place->relay = relay_create_pty(console->path);
+		break;
+	case VM_CONSOLE_SOCKET:
+		place->relay = relay_create_socket(console->path);
+		break;
+	}
+	if (!place->relay)
+		return -1;
+	place->in = place->out = relay_terminal_fd(place->relay);
+	return 0;
+}
+
+static int attach(struct vm *vm, struct terminal *term, struct relay *relay)
+{
+	int err = relay ? relay_attach(relay, &vm->io) : 0;
+
+	return err ?: terminal_attach(term, vm);
+}
+
+static int run_attached(const struct vm_config *config, struct terminal *term, struct relay *relay)
 {
 	struct vm *vm;
 	int result = vm_create(config, &vm);
@@ -30,7 +77,7 @@ static int run_attached(const struct vm_config *config, struct terminal *term)
 
 	if (result)
 		return result;
-	err = terminal_attach(term, vm);
+	err = attach(vm, term, relay);
 	if (err) {
 		log_error("cannot set up the terminal: %s", strerror(-err));
 		result = VM_EXIT_HOST;
@@ -38,6 +85,8 @@ static int run_attached(const struct vm_config *config, struct terminal *term)
 		result = vm_run(vm);
 	}
 	terminal_detach(term);
+	if (relay)
+		relay_detach(relay);
 	vm_destroy(vm);
 	return result;
 }
@@ -45,17 +94,21 @@ static int run_attached(const struct vm_config *config, struct terminal *term)
 static int run(const struct options *options)
 {
 	struct terminal *term;
+	struct place place;
 	int signal_number;
 	int result;
 
 	if (options->name)
 		prctl(PR_SET_NAME, options->name);
-	term = terminal_create(STDIN_FILENO, STDOUT_FILENO);
+	if (open_place(&place, &options->config.console))
+		return VM_EXIT_USAGE;
+	term = terminal_create(place.in, place.out);
 	if (!term)
 		return VM_EXIT_HOST;
-	result = run_attached(&options->config, term);
+	result = run_attached(&options->config, term, place.relay);
 	signal_number = terminal_signal(term);
 	terminal_destroy(term);
+	relay_destroy(place.relay);
 	if (signal_number) {
 		/* End as whoever sent it expects: by it. */
 		signal(signal_number, SIG_DFL);

@@ -44,14 +44,65 @@ __attribute__((format(printf, 2, 3))) static int error(struct options *options, 
 	return -1;
 }
 
+/* What the guest has. */
+static bool parse_console_device(struct options *options, const char *word)
+{
+	static const char *const devices[] = {
+		[CONSOLE_SERIAL] = "serial",
+		[CONSOLE_SBI] = "sbi",
+		[CONSOLE_VIRTIO] = "virtio",
+	};
+
+	for (size_t i = CONSOLE_SERIAL; i < ARRAY_SIZE(devices); i++) {
+		if (!strcmp(word, devices[i])) {
+			options->console = (enum options_console)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Where the user is. */
+static bool parse_console_end(struct vm_console *console, const char *word)
+{
+	static const struct {
+		const char *name;
+		enum vm_console_end end;
+		bool plain; /* may do without a path */
+		bool path;
+	} ends[] = {
+		{"stdio", VM_CONSOLE_STDIO, true, false},
+		{"pty", VM_CONSOLE_PTY, true, true},
+		{"socket", VM_CONSOLE_SOCKET, false, true},
+		{"file", VM_CONSOLE_FILE, false, true},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		const char *path = ends[i].path ? words_value(word, ends[i].name) : NULL;
+
+		if (!(path && *path) && !(ends[i].plain && !strcmp(word, ends[i].name)))
+			continue;
+		console->end = ends[i].end;
+		snprintf(console->path, sizeof(console->path), "%s", path ? path : "");
+		return true;
+	}
+	return false;
+}
+
 static int parse_console(struct options *options, const char *arg)
 {
-	if (!strcmp(arg, "serial"))
-		options->console = CONSOLE_SERIAL;
-	else if (!strcmp(arg, "sbi"))
-		options->console = CONSOLE_SBI;
-	else
-		return error(options, "unknown console '%s': known are serial and sbi", arg);
+	char word[VM_PATH_SIZE];
+	const char *at = arg;
+	bool too_long = false;
+
+	while (words_next(&at, word, sizeof(word), &too_long))
+		if (too_long ||
+		    (!parse_console_device(options, word) &&
+		     !parse_console_end(&options->config.console, word)))
+			return error(options,
+				     "unknown console '%s': known are serial, sbi and virtio, and "
+				     "stdio, pty, socket=PATH and file=PATH",
+				     word);
 	return 0;
 }
 
@@ -334,9 +385,9 @@ static int parse_watchdog(struct options *options, const char *arg)
 
 /* Sorted by name, as they are shown. */
 static const struct row table[] = {
-	{"console", 0, "serial|sbi",
-	 "the guest's console: a serial port (default) or only the\nfirmware calls of SBI (hvc0 in "
-	 "Linux)",
+	{"console", 0, "WORD[,WORD]",
+	 "the guest's console: serial (default), virtio, or sbi, only the\nfirmware calls (hvc0 in "
+	 "Linux); and where it is shown: stdio\n(default), pty[=LINK], socket=PATH or file=PATH",
 	 parse_console},
 	{"cpu-affinity", 0, "VCPUS=CPUS",
 	 "run these vCPUs on these CPUs of the host only, as in\n0-1=2,3; without VCPUS= all of "
@@ -529,6 +580,7 @@ static int parse_run(struct options *options, int argc, char **argv)
 		return -1;
 	if (options->command != OPTIONS_RUN)
 		return 0;
+	options->config.virtio_console = options->console == CONSOLE_VIRTIO;
 	options->config.serial = options->console == CONSOLE_SERIAL ||
 		(options->console == CONSOLE_DEFAULT && !options->config.nodefaults);
 	if (!options->config.kernel)

@@ -12,7 +12,7 @@
 
 enum options_command { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
 
-enum options_console { CONSOLE_DEFAULT, CONSOLE_SERIAL, CONSOLE_SBI };
+enum options_console { CONSOLE_DEFAULT, CONSOLE_SERIAL, CONSOLE_SBI, CONSOLE_VIRTIO };
 
 struct options {
 	enum options_command command;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
@@ -326,6 +327,16 @@ static void start_reading(struct terminal *term)
 	term->reading = !io_add(&term->vm->io, term->in, POLLIN, input_ready, term);
 }
 
+static void update_size(const struct terminal *term)
+{
+	struct winsize size;
+
+	if (!ioctl(term->in, TIOCGWINSZ, &size))
+		console_set_size(term->vm->console,
+				 (struct console_size){.columns = size.ws_col,
+						       .rows = size.ws_row});
+}
+
 static void suspend(struct terminal *term)
 {
 	if (term->in_is_tty)
@@ -346,6 +357,9 @@ static void signal_event(void *opaque, int fd, short revents)
 	case SIGTSTP:
 		suspend(term);
 		break;
+	case SIGWINCH:
+		update_size(term);
+		break;
 	case SIGCONT:
 		set_raw(term);
 		start_reading(term);
@@ -360,7 +374,7 @@ static void signal_event(void *opaque, int fd, short revents)
 /* Those that whoever started us wants ignored (nohup, jobs in the background) stay so. */
 static void choose_signals(sigset_t *set)
 {
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT};
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH};
 
 	sigemptyset(set);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
@@ -404,6 +418,7 @@ int terminal_attach(struct terminal *term, struct vm *vm)
 	if (err)
 		return err;
 	set_raw(term);
+	update_size(term);
 	start_reading(term);
 	return 0;
 }

@@ -83,6 +83,14 @@ struct vm_network {
 	char udp[VM_PORTS_SIZE];
 };
 
+enum vm_console_end { VM_CONSOLE_STDIO, VM_CONSOLE_PTY, VM_CONSOLE_SOCKET, VM_CONSOLE_FILE };
+
+/* The user's end of the guest's console. */
+struct vm_console {
+	enum vm_console_end end;
+	char path[VM_PATH_SIZE]; /* pty: of a link to it, or empty */
+};
+
 /* What the user asked for. Strings belong to the caller and outlive the VM. */
 struct vm_config {
 	const char *kernel;
@@ -91,6 +99,7 @@ struct vm_config {
 	const char *dtb;       /* NULL: generated */
 	const char *dump_dtb;  /* NULL: do not */
 	const char *host_tree; /* NULL: /proc/device-tree; tests bring their own */
+	struct vm_console console;
 	struct vm_network network;
 	unsigned int disk_count;
 	struct vm_disk disk[VM_MAX_DISKS];
@@ -98,6 +107,7 @@ struct vm_config {
 	unsigned int cpus;
 	struct affinity affinity;
 	bool serial; /* the console is a 16550 UART (it is SBI's DBCN in any case) */
+	bool virtio_console;
 	bool prealloc;
 	bool hugepages;
 	bool watchdog;  /* there is one; it does nothing until the guest enables it */

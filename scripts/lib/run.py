@@ -213,7 +213,8 @@ def duvisor_command(args, disks):
     # Linux would write to the firmware's console as well as to the serial port.
     words = args.append or ""
     if "console=" not in words and "sbi" not in args.duvisor_args:
-        words = f"console=ttyS0 {words}".strip()
+        virtio = any(re.match(r"(--console=)?virtio(,|$)", word) for word in args.duvisor_args)
+        words = f"console={'hvc1' if virtio else 'ttyS0'} {words}".strip()
     return command + ["--params", words] + args.duvisor_args
 
 

@@ -79,7 +79,13 @@ static const struct {
 	 "bad memory size '17592186044416G': at most 1024G are possible"},
 	{"duvisor run -k x -m 99999999999999999999",
 	 "bad memory size '99999999999999999999': at most 1024G are possible"},
-	{"duvisor run -k x --console tty", "unknown console 'tty': known are serial and sbi"},
+	{"duvisor run -k x --console tty",
+	 "unknown console 'tty': known are serial, sbi and virtio, and stdio, pty, socket=PATH and "
+	 "file=PATH"},
+	{"duvisor run -k x --console virtio,socket",
+	 "unknown console 'socket': known are serial, sbi and virtio, and stdio, pty, socket=PATH "
+	 "and "
+	 "file=PATH"},
 	{"duvisor run -k x --loglevel loud",
 	 "unknown log level 'loud': known are error, warning, info and debug"},
 	{"duvisor run -k x -n mode=hub",
@@ -192,6 +198,8 @@ static const struct {
 	{"duvisor run -k x", true},
 	{"duvisor run -k x --console serial", true},
 	{"duvisor run -k x --console sbi", false},
+	{"duvisor run -k x --console virtio,pty=/tmp/link", false},
+	{"duvisor run -k x --console socket=/tmp/a,,b", true},
 	{"duvisor run -k x --nodefaults", false},
 	{"duvisor run -k x --nodefaults --console serial", true},
 	{"duvisor run -k x --console serial --nodefaults", true},

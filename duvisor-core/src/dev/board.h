@@ -38,6 +38,7 @@ int uart16550_create(struct vm *vm);
 int goldfish_rtc_create(struct vm *vm);
 int sifive_test_create(struct vm *vm);
 int virtio_blk_create(struct vm *vm);
+int virtio_console_create(struct vm *vm);
 int virtio_net_create(struct vm *vm);
 int virtio_rng_create(struct vm *vm);
 int pvpanic_create(struct vm *vm);

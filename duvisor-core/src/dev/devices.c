@@ -19,6 +19,11 @@ static bool wants_uart(const struct vm_config *config)
 	return config->serial;
 }
 
+static bool wants_virtio_console(const struct vm_config *config)
+{
+	return config->virtio_console;
+}
+
 static bool wants_defaults(const struct vm_config *config)
 {
 	return !config->nodefaults;
@@ -41,6 +46,7 @@ static const struct entry table[] = {
 	{"real-time clock", goldfish_rtc_create, wants_defaults},
 	{"reset device", sifive_test_create, wants_defaults},
 	{"disks", virtio_blk_create, NULL},
+	{"virtio console", virtio_console_create, wants_virtio_console},
 	{"network device", virtio_net_create, NULL},
 	{"source of random numbers", virtio_rng_create, wants_defaults},
 	{"panic device", pvpanic_create, wants_panic},
