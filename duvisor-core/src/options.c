@@ -273,7 +273,8 @@ static int unit_shift(const char *unit)
 	return 10 * (int)(at - letters + 1);
 }
 
-static int parse_mem(struct options *options, const char *arg)
+/* A multiple of the page size, at most MAX_RAM. */
+static int parse_size(struct options *options, const char *arg, uint64_t *size)
 {
 	const char *unit = "";
 	uint64_t value = 0;
@@ -286,14 +287,35 @@ static int parse_mem(struct options *options, const char *arg)
 	if (value > MAX_RAM >> shift)
 		return error(options, "bad memory size '%s': at most %lluG are possible", arg,
 			     MAX_RAM >> 30);
-	value <<= shift;
-	if (value < MIN_RAM)
+	*size = value << shift;
+	return 0;
+}
+
+static int check_page(struct options *options, const char *arg, uint64_t size)
+{
+	if (size % PAGE_SIZE)
+		return error(options, "bad memory size '%s': it must be a multiple of 4K", arg);
+	return 0;
+}
+
+static int parse_mem(struct options *options, const char *arg)
+{
+	uint64_t size;
+
+	if (parse_size(options, arg, &size))
+		return -1;
+	if (size < MIN_RAM)
 		return error(options, "bad memory size '%s': at least %lluM are needed", arg,
 			     MIN_RAM >> 20);
-	if (value % PAGE_SIZE)
-		return error(options, "bad memory size '%s': it must be a multiple of 4K", arg);
-	options->config.ram_size = value;
-	return 0;
+	options->config.ram_size = size;
+	return check_page(options, arg, size);
+}
+
+static int parse_balloon(struct options *options, const char *arg)
+{
+	if (parse_size(options, arg, &options->config.balloon_size))
+		return -1;
+	return check_page(options, arg, options->config.balloon_size);
 }
 
 static bool name_is_good(const char *name)
@@ -385,6 +407,8 @@ static int parse_watchdog(struct options *options, const char *arg)
 
 /* Sorted by name, as they are shown. */
 static const struct row table[] = {
+	{"balloon", 0, "SIZE", "ask the guest to give that much memory back (default 0)",
+	 parse_balloon},
 	{"console", 0, "WORD[,WORD]",
 	 "the guest's console: serial (default), virtio, or sbi, only the\nfirmware calls (hvc0 in "
 	 "Linux); and where it is shown: stdio\n(default), pty[=LINK], socket=PATH or file=PATH",
@@ -583,6 +607,8 @@ static int parse_run(struct options *options, int argc, char **argv)
 	options->config.virtio_console = options->console == CONSOLE_VIRTIO;
 	options->config.serial = options->console == CONSOLE_SERIAL ||
 		(options->console == CONSOLE_DEFAULT && !options->config.nodefaults);
+	if (options->config.balloon_size >= options->config.ram_size)
+		return error(options, "the balloon is as large as the guest's memory");
 	if (!options->config.kernel)
 		return error(options, "no kernel: give one with --kernel FILE");
 	return 0;

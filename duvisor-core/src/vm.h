@@ -104,6 +104,7 @@ struct vm_config {
 	unsigned int disk_count;
 	struct vm_disk disk[VM_MAX_DISKS];
 	uint64_t ram_size;
+	uint64_t balloon_size; /* bytes that the guest is asked to do without */
 	unsigned int cpus;
 	struct affinity affinity;
 	bool serial; /* the console is a 16550 UART (it is SBI's DBCN in any case) */

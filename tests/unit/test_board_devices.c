@@ -244,8 +244,8 @@ static void assert_devices(bool nodefaults, bool serial, unsigned int count)
 static void test_which_devices(void **state)
 {
 	(void)state;
-	assert_devices(false, true, 6);
-	assert_devices(false, false, 5);
+	assert_devices(false, true, 7);
+	assert_devices(false, false, 6);
 	assert_devices(true, true, 2);
 	assert_devices(true, false, 1);
 }

@@ -64,6 +64,8 @@ static const struct {
 	 "bad number of vCPUs '18446744073709551617': 1 to 64 are possible"},
 	{"duvisor run -k x -m lots",
 	 "bad memory size 'lots': give a number and K, M or G (M if none)"},
+	{"duvisor run -k x --balloon 256", "the balloon is as large as the guest's memory"},
+	{"duvisor run -k x --balloon 1K", "bad memory size '1K': it must be a multiple of 4K"},
 	{"duvisor run -k x -m 1X", "bad memory size '1X': give a number and K, M or G (M if none)"},
 	{"duvisor run -k x -m 1MB",
 	 "bad memory size '1MB': give a number and K, M or G (M if none)"},

@@ -37,6 +37,7 @@ int plic_create(struct vm *vm);
 int uart16550_create(struct vm *vm);
 int goldfish_rtc_create(struct vm *vm);
 int sifive_test_create(struct vm *vm);
+int virtio_balloon_create(struct vm *vm);
 int virtio_blk_create(struct vm *vm);
 int virtio_console_create(struct vm *vm);
 int virtio_net_create(struct vm *vm);

@@ -48,6 +48,7 @@ static const struct entry table[] = {
 	{"disks", virtio_blk_create, NULL},
 	{"virtio console", virtio_console_create, wants_virtio_console},
 	{"network device", virtio_net_create, NULL},
+	{"balloon", virtio_balloon_create, wants_defaults},
 	{"source of random numbers", virtio_rng_create, wants_defaults},
 	{"panic device", pvpanic_create, wants_panic},
 	{"watchdog", dw_wdt_create, wants_watchdog},

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Memory that the guest frees, or is asked to give up, goes back to the host."""
+
+import re
+
+from conftest import host
+
+# The guest says where it is; the host then looks at the process: "NAME: KIB".
+SCRIPT = r"""
+duvisor run -k /guest/Image -i /guest/initramfs.cpio.gz -m {memory} {options} -p \
+'console=ttyS0 quiet -- sh -c "{guest}"' </dev/null | tr -d '\r' | while read -r word; do
+    echo "$word: $(for p in $(pidof duvisor); do awk '/VmRSS/ {{ print $2 }}' /proc/$p/status; done |
+                   sort -n | tail -n 1)"
+done
+"""
+
+
+def sizes(memory, guest, options=""):
+    done = host(SCRIPT.format(memory=memory, guest=guest, options=options),
+                "--host-memory", "2G", timeout=120)
+    return {name: int(size) for name, size in re.findall(r"(\w+): (\d+)", done.stdout)}
+
+
+def test_freed_memory_goes_back():
+    said = sizes("900M", "mkdir /t; mount -t tmpfs -o size=600M t /t; echo before; "
+                 "dd if=/dev/zero of=/t/f bs=1M count=512 2>/dev/null; echo full; "
+                 "rm /t/f; sleep 5; echo freed; sleep 1")
+    used = said["full"] - said["before"]
+    assert used > 500 << 10, said
+    assert said["full"] - said["freed"] > 0.9 * used, said
+
+
+def available(options):
+    """What the guest has left when it has come to rest, in KiB."""
+    said = sizes("512M", "sleep 4; grep MemAvailable /proc/meminfo | grep -o [0-9]*", options)
+    return next(int(name) for name in said if name.isdigit())
+
+
+def test_balloon_takes_memory():
+    assert 0.9 * (256 << 10) < available("") - available("--balloon 256M") < 1.1 * (256 << 10)
