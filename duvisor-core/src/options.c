@@ -300,7 +300,7 @@ static int check_page(struct options *options, const char *arg, uint64_t size)
 
 static int parse_mem(struct options *options, const char *arg)
 {
-	uint64_t size;
+	uint64_t size = 0;
 
 	if (parse_size(options, arg, &size))
 		return -1;
