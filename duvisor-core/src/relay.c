@@ -29,7 +29,6 @@ struct relay {
 	int client;    /* -1: none; pty: the master */
 	int timer;     /* pty only, else -1 */
 	bool is_pty;
-	char *path;      /* what to remove at the end, or NULL */
 	uint64_t head;   /* bytes of output so far; the last of them are in history */
 	uint64_t cursor; /* how many of them the client has */
 	size_t typed;    /* bytes of input that the terminal has not taken */
@@ -247,7 +246,7 @@ static int prepare_pty(struct relay *relay, const char *name)
 	return err;
 }
 
-static int link_pty(struct relay *relay, const char *name, const char *path)
+static int link_pty(const char *name, const char *path)
 {
 	struct stat st;
 
@@ -256,10 +255,7 @@ static int link_pty(struct relay *relay, const char *name, const char *path)
 	/* One that an earlier run has left; nothing else of the user's. */
 	if (!lstat(path, &st) && S_ISLNK(st.st_mode))
 		unlink(path);
-	if (symlink(name, path))
-		return -errno;
-	relay->path = strdup(path);
-	return relay->path ? 0 : -ENOMEM;
+	return symlink(name, path) ? -errno : 0;
 }
 
 static int open_pty(struct relay *relay, const char *path)
@@ -272,7 +268,7 @@ static int open_pty(struct relay *relay, const char *path)
 	if (relay->listener < 0 || grantpt(relay->listener) || unlockpt(relay->listener) ||
 	    ptsname_r(relay->listener, name, sizeof(name)))
 		return -errno;
-	err = prepare_pty(relay, name) ?: link_pty(relay, name, path);
+	err = prepare_pty(relay, name) ?: link_pty(name, path);
 	if (!err)
 		log_notice("the guest's console is %s", name);
 	return err;
@@ -329,7 +325,6 @@ static int open_socket(struct relay *relay, const char *path)
 	}
 	if (err)
 		return err;
-	relay->path = strdup(path);
 	return listen(relay->listener, 1) ? -errno : 0;
 }
 
@@ -386,9 +381,6 @@ void relay_destroy(struct relay *relay)
 	if (!relay)
 		return;
 	relay_detach(relay);
-	if (relay->path)
-		unlink(relay->path);
-	free(relay->path);
 	if (relay->timer >= 0)
 		close(relay->timer);
 	if (relay->listener >= 0)
