@@ -157,7 +157,7 @@ def micro_script(columns, rounds, cpus):
         for column in columns:
             # Nothing here takes longer; what hangs must not take the rest with it.
             command = payload_command(column, "cost", cpus)
-            lines.append(f"run {column}/ timeout 60 {command}")
+            lines.append(f"run {column}/ timeout {60 if cpus == 1 else 15} {command}")
     if cpus > 1:
         return "\n".join(lines)
     for mode, title in MODES.items():

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The scripts that need no machine: fetch, deps and test's own counting."""
 
+import importlib.util
 import os
 import subprocess
 
@@ -90,3 +91,62 @@ def test_test_says_why_something_failed(project):
     done = script("test", "--no-build", DUVISOR_BUILD=project)
     assert "not ok 2 - bad" in done.stdout
     assert "why" in done.stdout.splitlines()
+
+
+@pytest.fixture(name="world")
+def _world(tmp_path, monkeypatch):
+    """scripts/lib/run.py as a module, with a source tree and a build tree that are all but empty."""
+    spec = importlib.util.spec_from_file_location("run", ROOT / "scripts" / "lib" / "run.py")
+    run = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(run)
+    source, build = tmp_path / "source", tmp_path / "build"
+    for path in (source / "meson.build", source / "images" / "init", build / "build.ninja",
+                 build / "qemu" / "qemu-system-riscv64"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    run.built = 0
+
+    def count_build(_args):
+        run.built += 1
+    monkeypatch.setattr(run, "ROOT", source)
+    monkeypatch.setattr(run, "BUILD", build)
+    monkeypatch.setattr(run, "build", count_build)
+    run.build_unless_fresh(None)
+    assert run.built == 1
+    run.build_unless_fresh(None)
+    assert run.built == 1
+    return run
+
+
+CHANGES = {
+    "source written": lambda run: (run.ROOT / "images" / "init").write_text("y2"),
+    "source touched": lambda run: os.utime(run.ROOT / "images" / "init", (1, 1)),
+    "source added": lambda run: (run.ROOT / "images" / "new").write_text(""),
+    "source removed": lambda run: (run.ROOT / "images" / "init").unlink(),
+    "product replaced": lambda run: (run.BUILD / "qemu" / "qemu-system-riscv64").write_text("y2"),
+    "product removed": lambda run: (run.BUILD / "build.ninja").unlink(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_makes_run_build_again(world, change):
+    CHANGES[change](world)
+    world.build_unless_fresh(None)
+    assert world.built == 2
+    world.build_unless_fresh(None)
+    assert world.built == 2
+
+
+def test_a_setting_makes_run_build_again(world, monkeypatch):
+    monkeypatch.setenv("DUVISOR_SOURCES", "/somewhere")
+    world.build_unless_fresh(None)
+    assert world.built == 2
+
+
+def test_qemu_under_development_is_built_always(world):
+    mark = world.BUILD / "src" / "qemu" / ".duvisor-dev"
+    mark.parent.mkdir(parents=True)
+    mark.touch()
+    world.build_unless_fresh(None)
+    world.build_unless_fresh(None)
+    assert world.built == 3
