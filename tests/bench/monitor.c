@@ -170,11 +170,22 @@ struct start {
 	struct cpu *cpu;
 };
 
+/* Each vCPU on a hart of its own, if there are enough. */
+static void pin(unsigned int index)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(index, &one);
+	pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
+}
+
 static void *run_cpu(void *arg)
 {
 	struct machine *machine = ((struct start *)arg)->machine;
 	struct cpu *cpu = ((struct start *)arg)->cpu;
 
+	pin((unsigned int)(cpu - machine->cpu));
 	for (;;) {
 		if (ioctl(cpu->fd, KVM_RUN, 0) && errno != EINTR)
 			err(1, "KVM_RUN");

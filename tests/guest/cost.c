@@ -285,8 +285,8 @@ static void remote_fence(uint64_t i)
 
 static void measure_two_harts(void)
 {
-	measure("IPI to a running hart and back", 300, ping);
-	measure("remote fence of a running hart", 300, remote_fence);
+	measure("IPI to a running hart and back", 100, ping);
+	measure("remote fence of a running hart", 100, remote_fence);
 	if (pongs < pings)
 		guest_print("# pings were lost\n");
 }
