@@ -54,6 +54,7 @@ LINE = re.compile(r"^(?P<name>[^:#=]+): (?P<median>\d+) (?P<min>\d+) (?P<max>\d+
 LAUNCH = re.compile(r"^launch: first-byte-ns (\d+) cpu-ns (\d+) wall-ns (\d+) rss-kib (\d+)$")
 
 
+LICENSE = "SPDX-License-Identifier: " "GPL-2.0-or-later"
 EXIT_SKIPPED = 77  # what Meson takes for a skipped test
 
 
@@ -410,7 +411,7 @@ def svg(title, results):
     height = top + sum(len(columns) * bar + gap for _, columns in groups) + 20
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 90}" '
            f'height="{height}" font-family="sans-serif" font-size="11">',
-           '<rect width="100%" height="100%" fill="white"/>',
+           f"<!-- {LICENSE} -->", '<rect width="100%" height="100%" fill="white"/>',
            f'<text x="8" y="18" font-size="14">{title}: times DuVisor (logarithmic; '
            'less is better)</text>']
     for number, name in enumerate(shown):
@@ -454,7 +455,8 @@ def publish(name, unit, results, args, bars):
     lines = table(results, bars)
     print(f"\n{name} ({unit})\n")
     print("\n".join(lines), flush=True)
-    data = json.dumps({"name": name, "unit": unit, "results": results}, indent=1) + "\n"
+    data = json.dumps({"license": LICENSE, "name": name, "unit": unit, "results": results},
+                      indent=1) + "\n"
     picture = svg(name, results)
     places = [OUT] + ([DOCS / "bench"] if args.save else [])
     for place in places:
