@@ -394,6 +394,18 @@ static void hideleg_is_fixed(void)
 	CHECK_EQ(csr_read(CSR_VSIP), 0x20);
 }
 
+static void without_aia(void)
+{
+	for (enum mode mode = IN_HS; mode < MODES; mode++) {
+		bool dv = mode == IN_DVS || mode == IN_DVU;
+
+		test("[AIA-1] huvsiselect in %s of a hart without AIA", mode_name[mode]);
+		usual_world();
+		CHECK_TRAP(RUN(mode, CSRRS(A0, CSR_HUVSISELECT, X0)), dv ? AT_HU : AT_M,
+			   EXC_ILLEGAL, code_addr(mode, 0), CSRRS(A0, CSR_HUVSISELECT, X0));
+	}
+}
+
 void test_main(void)
 {
 	reset_values();
@@ -401,6 +413,7 @@ void test_main(void)
 		access_of(&own[i]);
 		if (own[i].number != CSR_HUGATP)
 			fields_of(&own[i]);
+		without_aia();
 	}
 	for (unsigned int i = 0; i < ARRAY_SIZE(aliases); i++) {
 		alias_access(&aliases[i]);
