@@ -36,6 +36,7 @@ static DEFINE_PER_CPU(struct dv_hart, dv_harts);
  */
 static struct page *root;
 static unsigned int max_vmid;
+bool dv_hart_has_aia __ro_after_init;
 
 #define SWAP(number) (*csrs = csr_swap(number, *csrs), csrs++)
 
@@ -67,6 +68,8 @@ static void swap_csrs(unsigned long *csrs)
 	SWAP(CSR_HUGATP);
 	SWAP(CSR_HUTIMEDELTA);
 	SWAP(CSR_HUCOUNTEREN);
+	if (dv_hart_has_aia)
+		SWAP(CSR_VSISELECT);
 }
 
 /* The state of a new vCPU: zero, but a timer that never rings. */
@@ -220,6 +223,10 @@ int __init dv_hart_init(void)
 	root = alloc_pages(GFP_KERNEL | __GFP_ZERO, ROOT_ORDER);
 	if (!root)
 		return -ENOMEM;
+
+	/* hstateen would have a say in what guests have of AIA, and nobody here sets it. */
+	dv_hart_has_aia = riscv_isa_extension_available(NULL, SSAIA) &&
+			  !riscv_isa_extension_available(NULL, SMSTATEEN);
 
 	/* VMIDs are as wide as hgatp says; nothing uses it meanwhile. */
 	local_irq_disable();

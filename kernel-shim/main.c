@@ -67,6 +67,8 @@ static long get_info(struct duvisor_info __user *arg)
 		info.features |= DUVISOR_FEATURE_ZICBOZ;
 	if (csr_read(CSR_SENVCFG) & ENVCFG_CBCFE)
 		info.features |= DUVISOR_FEATURE_ZICBOM;
+	if (dv_hart_has_aia)
+		info.features |= DUVISOR_FEATURE_AIA;
 	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
 }
 

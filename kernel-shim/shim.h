@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 #define DV_MAX_VCPUS 64
-#define DV_SWITCHED_CSRS 22
+#define DV_SWITCHED_CSRS 23
 
 struct dv_member;
 
@@ -55,6 +55,7 @@ struct dv_member {
 int dv_hart_init(void);
 void dv_hart_exit(void);
 unsigned int dv_hart_max_vmid(void);
+extern bool dv_hart_has_aia; /* guests have the CSRs of Ssaia */
 void dv_hart_prepare(struct dv_member *member, unsigned int vmid);
 void dv_hart_load(struct dv_member *member);
 void dv_hart_unload(struct dv_member *member);

@@ -46,7 +46,8 @@ TEST(info_tells_version_and_limits)
 	CHECK_EQ(info.max_vcpus, 64);
 	CHECK(info.features & DUVISOR_FEATURE_STIMECMP);
 	CHECK(!(info.features &
-		~(DUVISOR_FEATURE_STIMECMP | DUVISOR_FEATURE_ZICBOZ | DUVISOR_FEATURE_ZICBOM)));
+		~(DUVISOR_FEATURE_STIMECMP | DUVISOR_FEATURE_ZICBOZ | DUVISOR_FEATURE_ZICBOM |
+		  DUVISOR_FEATURE_AIA)));
 	for (size_t i = 0; i < sizeof(info.reserved) / sizeof(info.reserved[0]); i++)
 		CHECK_EQ(info.reserved[i], 0);
 }

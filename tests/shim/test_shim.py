@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The control plane's tests, in one boot of the emulated host for each kernel.
+"""The control plane's tests, in one boot of the emulated host for each kernel, and one with AIA.
 
 Each TEST() of the C programs here is a case; so is the kernel's log, which must not
 complain after all this, and the module's refusal of a processor without Xdv.
@@ -16,7 +16,7 @@ PROGRAMS = ["hello_guest", "ioctl", "switching", "kvm", "hostile", "lifetime"]
 CASES = [(program, name)
          for program in PROGRAMS
          for name in re.findall(r"^TEST\((\w+)\)", (HERE / f"{program}.c").read_text(), re.M)]
-KERNELS = {"built": [], "debian": ["--host-kernel", "debian"]}
+HOSTS = {"built": [], "debian": ["--host-kernel", "debian"], "aia": ["--host-aia", "3"]}
 COMPLAINTS = re.compile(
     r"BUG|WARNING|Oops|Unable to handle|unexpected|spurious|stall|lockup|Call Trace|leak",
     re.IGNORECASE)
@@ -33,9 +33,9 @@ def sections(text):
     return found
 
 
-@pytest.fixture(scope="session", params=KERNELS)
+@pytest.fixture(scope="session", params=HOSTS)
 def results(request):
-    done = host(f"/share/run-all {' '.join(PROGRAMS)}", *KERNELS[request.param],
+    done = host(f"/share/run-all {' '.join(PROGRAMS)}", *HOSTS[request.param],
                 "--share", BUILD / "tests" / "shim", timeout=900)
     found = sections(done.stdout)
     assert "log" in found, done.stdout[-2000:] + done.stderr[-2000:]
@@ -96,10 +96,10 @@ def test_kvm_comes_and_goes_beside_dv_guests():
     assert [line for line in log if COMPLAINTS.search(line)] == []
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", HOSTS)
 def test_no_xdv_no_module(kernel):
     done = host("insmod /lib/duvisor.ko; echo status $?; ls /dev/duvisor; dmesg | grep duvisor:",
-                *KERNELS[kernel], "--host-cpu", "rv64", "--host-append", "duvisor.noshim")
+                *HOSTS[kernel], "--host-cpu", "rv64", "--host-append", "duvisor.noshim")
     lines = done.stdout.splitlines()
     assert "status 19" in lines  # ENODEV
     assert "/dev/duvisor" not in lines

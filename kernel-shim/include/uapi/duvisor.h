@@ -17,6 +17,7 @@
 #define DUVISOR_FEATURE_STIMECMP (1ULL << 0) /* guests have stimecmp (Sstc) */
 #define DUVISOR_FEATURE_ZICBOZ (1ULL << 1) /* guests may execute cbo.zero */
 #define DUVISOR_FEATURE_ZICBOM (1ULL << 2) /* guests may execute cbo.clean and cbo.flush */
+#define DUVISOR_FEATURE_AIA (1ULL << 3) /* guests have the CSRs of Ssaia; huvsiselect exists */
 
 struct duvisor_info {
 	__u32 version; /* DUVISOR_ABI_VERSION of the module */
