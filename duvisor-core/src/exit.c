@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "dev/imsic.h"
 #include "device.h"
 #include "hart.h"
 #include "insn.h"
@@ -142,6 +143,8 @@ static int exit_virtual_instruction(struct vcpu *vcpu, struct vcpu_trap *trap)
 		vcpu_wait_for_interrupt(vcpu);
 		return VCPU_RESUME_NEXT;
 	}
+	if (vcpu->imsic && trap->status & HUSTATUS_SPVP && !imsic_csr_access(vcpu, trap->tval))
+		return VCPU_RESUME_NEXT;
 	/* What a hart without the H extension would do; tval holds the instruction already. */
 	trap->cause = DV_CAUSE_ILLEGAL_INST;
 	return VCPU_INJECT;

@@ -45,11 +45,13 @@ int fdt_tree_reg(void *fdt, uint64_t base, uint64_t size)
 	return fdt_property(fdt, "reg", reg, sizeof(reg));
 }
 
-int fdt_tree_irq(void *fdt, unsigned int irq)
+int fdt_tree_irq(void *fdt, const struct device *dev)
 {
-	int err = fdt_property_u32(fdt, "interrupts", irq);
+	const struct irqchip *chip = dev->vm->irqchip;
+	fdt32_t line[2] = {cpu_to_fdt32(dev->irq), cpu_to_fdt32(chip->type)};
+	int err = fdt_property(fdt, "interrupts", line, (int)(chip->cells * sizeof(line[0])));
 
-	return err ?: fdt_property_u32(fdt, "interrupt-parent", FDT_TREE_PHANDLE_PLIC);
+	return err ?: fdt_property_u32(fdt, "interrupt-parent", chip->phandle);
 }
 
 static int cells(void *fdt, uint32_t address, uint32_t size)

@@ -8,6 +8,7 @@
 
 #include "types.h"
 
+struct device;
 struct vm;
 
 /* What the loader has decided. */
@@ -38,14 +39,16 @@ int fdt_tree_adapt(const struct vm *vm, const struct fdt_tree_boot *boot, const 
 #define FDT_TREE_PHANDLE_PLIC 1
 #define FDT_TREE_PHANDLE_TEST 2
 #define FDT_TREE_PHANDLE_WDT_CLOCK 3
+#define FDT_TREE_PHANDLE_IMSIC 4
+#define FDT_TREE_PHANDLE_APLIC 5
 #define FDT_TREE_PHANDLE_CPU(hart) (0x100 + (hart))
 
 /* Open the node name@base. */
 int fdt_tree_begin(void *fdt, const char *name, uint64_t base);
 /* reg, with two cells each. */
 int fdt_tree_reg(void *fdt, uint64_t base, uint64_t size);
-/* interrupt-parent and interrupts: line irq of the PLIC. */
-int fdt_tree_irq(void *fdt, unsigned int irq);
+/* interrupt-parent and interrupts: the device's line of the interrupt controller. */
+int fdt_tree_irq(void *fdt, const struct device *dev);
 /* A list of strings, given as one literal with NULs between them. */
 #define FDT_TREE_STRINGS(fdt, name, list) fdt_property(fdt, name, list, (int)sizeof(list))
 

@@ -73,6 +73,7 @@ static const struct {
 	{"zksed", 0},
 	{"zksh", 0},
 	{"zkt", 0},
+	{"ssaia", DUVISOR_FEATURE_AIA},
 	{"ssccptr", 0},
 	{"sscounterenw", 0},
 	{"sstc", DUVISOR_FEATURE_STIMECMP},

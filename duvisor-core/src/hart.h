@@ -26,6 +26,7 @@ struct vcpu;
 	X(huvscause, CSR_HUVSCAUSE)                                                                \
 	X(huvstval, CSR_HUVSTVAL)                                                                  \
 	X(huvstimecmp, CSR_HUVSTIMECMP)                                                            \
+	X(huvsiselect, CSR_HUVSISELECT)                                                            \
 	X(huvsatp, CSR_HUVSATP)                                                                    \
 	X(hustatus, CSR_HUSTATUS)                                                                  \
 	X(huedeleg, CSR_HUEDELEG)                                                                  \

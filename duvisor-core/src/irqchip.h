@@ -4,6 +4,7 @@
 #define DUVISOR_IRQCHIP_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct vm;
 
@@ -11,6 +12,8 @@ struct vm;
 struct irqchip {
 	/* Line irq (> 0) now has this level. Any member thread; must not block. */
 	void (*set_line)(struct irqchip *chip, unsigned int irq, bool level);
+	/* How the device tree names a line: the controller's node, cells of a specifier (1 or 2), the second cell. */
+	uint32_t phandle, cells, type;
 };
 
 /* Called once, by the controller, when it is created. */

@@ -227,6 +227,24 @@ static int parse_initrd(struct options *options, const char *arg)
 	return 0;
 }
 
+static int parse_irqchip(struct options *options, const char *arg)
+{
+	static const char *const names[] = {
+		[VM_IRQCHIP_AUTO] = "auto",
+		[VM_IRQCHIP_PLIC] = "plic",
+		[VM_IRQCHIP_AIA] = "aia",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!strcmp(arg, names[i])) {
+			options->config.irqchip = (enum vm_irqchip)i;
+			return 0;
+		}
+	}
+	return error(options, "unknown interrupt controller '%s': known are plic, aia and auto",
+		     arg);
+}
+
 static int parse_kernel(struct options *options, const char *arg)
 {
 	options->config.kernel = arg;
@@ -431,6 +449,10 @@ static const struct row table[] = {
 	{"hugepages", 0, NULL, "back the guest's memory by huge pages where the host can",
 	 parse_hugepages},
 	{"initrd", 'i', "FILE", "initial RAM disk", parse_initrd},
+	{"irqchip", 0, "plic|aia|auto",
+	 "the guest's interrupt controller: PLIC, APLIC with IMSIC, or the\nlatter if the host has "
+	 "it (default)",
+	 parse_irqchip},
 	{"kernel", 'k', "FILE", "kernel: RISC-V Linux Image, plain or gzip, or ELF (required)",
 	 parse_kernel},
 	{"lazy-stage2", 0, NULL, "for tests: map the guest's memory page by page as it is used",

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dev/imsic_file.h"
 #include "exit.h"
 #include "hart.h"
 #include "insn.h"
@@ -100,12 +101,19 @@ void vcpu_kick(struct vcpu *vcpu, uint32_t bits)
 		hart_post(vcpu->index, HUPOST_DOORBELL);
 }
 
-static void sync_ext_irq(const struct vcpu *vcpu)
+void vcpu_sync_ext_irq(const struct vcpu *vcpu)
 {
-	if (atomic_load(&vcpu->ext_irq))
-		hart_set_huvip(HUVIP_VSEIP);
-	else
+	if (vcpu->imsic) {
+		/* In this order: who posts between the two has sent before, and is seen by the second. */
 		hart_clear_huvip(HUVIP_VSEIP);
+		atomic_thread_fence(memory_order_seq_cst);
+		if (imsic_file_output(vcpu->imsic))
+			hart_set_huvip(HUVIP_VSEIP);
+	} else if (atomic_load(&vcpu->ext_irq)) {
+		hart_set_huvip(HUVIP_VSEIP);
+	} else {
+		hart_clear_huvip(HUVIP_VSEIP);
+	}
 }
 
 void vcpu_set_ext_irq(struct vcpu *vcpu, bool level)
@@ -113,20 +121,30 @@ void vcpu_set_ext_irq(struct vcpu *vcpu, bool level)
 	if (atomic_exchange(&vcpu->ext_irq, level) == level)
 		return;
 	if (vcpu == self)
-		sync_ext_irq(vcpu);
+		vcpu_sync_ext_irq(vcpu);
 	else
 		vcpu_kick(vcpu, VCPU_REQ_EXT_IRQ);
 }
 
+/*
+ * A post is enough for a vCPU that runs. One that is about to sleep may have looked at huvip already;
+ * it set `sleeping` before it looked, so we see that after the post.
+ */
+static void post_or_kick(struct vcpu *vcpu, unsigned int post, uint32_t request)
+{
+	if (hart_post(vcpu->index, post) && !atomic_load(&vcpu->sleeping))
+		return;
+	vcpu_kick(vcpu, request);
+}
+
 void vcpu_send_ipi(struct vcpu *vcpu)
 {
-	/*
-	 * A post is enough for a vCPU that runs. One that is about to sleep may have looked at huvip already;
-	 * it set `sleeping` before it looked, so we see that after the post.
-	 */
-	if (hart_post(vcpu->index, HUPOST_MASK & HUVIP_VSSIP) && !atomic_load(&vcpu->sleeping))
-		return;
-	vcpu_kick(vcpu, VCPU_REQ_SOFT_IRQ);
+	post_or_kick(vcpu, HUVIP_VSSIP, VCPU_REQ_SOFT_IRQ);
+}
+
+void vcpu_send_ext_irq(struct vcpu *vcpu)
+{
+	post_or_kick(vcpu, HUVIP_VSEIP, VCPU_REQ_EXT_IRQ);
 }
 
 static uint64_t guest_time(void)
@@ -210,7 +228,9 @@ void vcpu_set_start_state(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
 	hart_write_huvstimecmp(UINT64_MAX);
 	hart_write_huvsatp(0);
 	hart_write_huvip(0);
-	sync_ext_irq(vcpu);
+	if (vcpu->imsic)
+		hart_write_huvsiselect(0);
+	vcpu_sync_ext_irq(vcpu);
 
 	hart_write_hustatus(HUSTATUS_SPV | HUSTATUS_SPVP | HUSTATUS_VTW);
 	hart_write_huepc(pc);
@@ -287,7 +307,7 @@ void vcpu_fence_wait(struct vcpu *vcpu)
 static void serve(struct vcpu *vcpu, uint32_t requests)
 {
 	if (requests & VCPU_REQ_EXT_IRQ)
-		sync_ext_irq(vcpu);
+		vcpu_sync_ext_irq(vcpu);
 	if (requests & VCPU_REQ_SOFT_IRQ)
 		hart_set_huvip(HUVIP_VSSIP);
 	if (requests & VCPU_REQ_FENCE)

@@ -14,11 +14,12 @@
 #include "fence.h"
 #include "types.h"
 
+struct imsic_file;
 struct vm;
 
 /* Bits of vcpu->request: what the vCPU must look at before it enters the guest again. */
 enum vcpu_request {
-	VCPU_REQ_EXT_IRQ = 1 << 0,  /* ext_irq changed */
+	VCPU_REQ_EXT_IRQ = 1 << 0,  /* ext_irq changed, or something arrived in imsic */
 	VCPU_REQ_SOFT_IRQ = 1 << 1, /* an IPI that could not be posted */
 	VCPU_REQ_FENCE = 1 << 2,    /* fences are waiting in `fences` */
 	VCPU_REQ_START = 1 << 3,    /* HSM hart_start */
@@ -87,6 +88,7 @@ struct vcpu {
 
 	struct device *recent[HOT_PLACES]; /* as hot, but of any kind; NULL: none yet */
 	unsigned int boot;                 /* the vm->boots that it was reset for */
+	struct imsic_file *imsic;          /* owned by the IMSIC; NULL: there is a PLIC */
 	pthread_t thread;
 };
 
@@ -118,6 +120,9 @@ void vcpu_kick(struct vcpu *vcpu, uint32_t bits);
  */
 void vcpu_set_ext_irq(struct vcpu *vcpu, bool level);
 
+/* Something arrived in the vCPU's interrupt file that it should be interrupted for. Any member thread. */
+void vcpu_send_ext_irq(struct vcpu *vcpu);
+
 /* The guest's software interrupt (an IPI). Any member thread. */
 void vcpu_send_ipi(struct vcpu *vcpu);
 
@@ -131,6 +136,9 @@ void vcpu_fence_wait(struct vcpu *vcpu);
 /*
  * What follows is for the vCPU's own thread.
  */
+
+/* Give the hart the external interrupt's level as controller or interrupt file have it now. */
+void vcpu_sync_ext_irq(const struct vcpu *vcpu);
 
 /* Sleep until an interrupt is pending and enabled, or a request came; at once if so already. */
 void vcpu_wait_for_interrupt(struct vcpu *vcpu);

@@ -12,6 +12,7 @@
 #include "hart.h"
 #include "loader.h"
 #include "sandbox.h"
+#include "uapi/duvisor.h"
 #include "vcpu.h"
 
 #define DEVICE_TREE "/proc/device-tree"
@@ -123,6 +124,30 @@ static int lock_process(void)
 	return -errno;
 }
 
+/*
+ * AIA needs registers of its own switched with the thread; the module says whether it does that.
+ * 0, or the vm_exit to end with.
+ */
+static int choose_irqchip(struct vm *vm)
+{
+	bool offered = vm->shim.features & DUVISOR_FEATURE_AIA;
+
+	if (vm->config->irqchip == VM_IRQCHIP_AIA && !offered) {
+		log_error(
+			"--irqchip aia: this host's harts have no AIA, or its duvisor module does "
+			"not offer it");
+		return VM_EXIT_USAGE;
+	}
+	vm->aia = offered && vm->config->irqchip != VM_IRQCHIP_PLIC;
+	return 0;
+}
+
+/* What the guest's harts may have: what the module offers, less what the user does not want. */
+static uint64_t guest_features(const struct vm *vm)
+{
+	return vm->aia ? vm->shim.features : vm->shim.features & ~(uint64_t)DUVISOR_FEATURE_AIA;
+}
+
 /* 0; -errno; or the vm_exit to end with. */
 static int create_parts(struct vm *vm)
 {
@@ -135,9 +160,11 @@ static int create_parts(struct vm *vm)
 	if (!err)
 		err = shim_open(&vm->shim);
 	if (!err)
+		err = choose_irqchip(vm);
+	if (!err)
 		err = guest_isa_read(&vm->isa,
 				     vm->config->host_tree ? vm->config->host_tree : DEVICE_TREE,
-				     vm->shim.features);
+				     guest_features(vm));
 	if (!err)
 		err = memory_create(&vm->mem, vm->config->ram_size, &options);
 	if (!err)

@@ -91,6 +91,12 @@ struct vm_console {
 	char path[VM_PATH_SIZE]; /* pty: of a link to it, or empty */
 };
 
+enum vm_irqchip {
+	VM_IRQCHIP_AUTO, /* AIA if the host has it */
+	VM_IRQCHIP_PLIC,
+	VM_IRQCHIP_AIA,
+};
+
 /* What the user asked for. Strings belong to the caller and outlive the VM. */
 struct vm_config {
 	const char *kernel;
@@ -106,6 +112,7 @@ struct vm_config {
 	uint64_t ram_size;
 	uint64_t balloon_size; /* bytes that the guest is asked to do without */
 	unsigned int cpus;
+	enum vm_irqchip irqchip;
 	struct affinity affinity;
 	bool serial; /* the console is a 16550 UART (it is SBI's DBCN in any case) */
 	bool virtio_console;
@@ -145,6 +152,7 @@ struct vm {
 	pthread_mutex_t gstage_lock;
 	struct bus bus;
 	struct irqchip *irqchip;
+	bool aia; /* the interrupt controllers are APLIC and IMSIC, not a PLIC */
 	struct console *console;
 	struct io io;
 	struct loader *loader;

@@ -68,6 +68,12 @@ def count(text):
     return int(text)
 
 
+def guest_files(text):
+    if not text.isdigit() or int(text) > 7:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 7")
+    return int(text)
+
+
 def seconds(text):
     try:
         value = float(text)
@@ -133,6 +139,9 @@ def parse(argv):
     guest.add_argument("--memory", metavar="SIZE", type=size, default=256 * MIB,
                        help="with K, M or G; default unit M, default 256M")
     host = parser.add_argument_group("the emulated host")
+    host.add_argument("--host-aia", metavar="N", type=guest_files,
+                      help="APLIC and IMSIC with N guest interrupt files for each hart, "
+                           "0 to 7 (default: a PLIC)")
     host.add_argument("--host-append", metavar="TEXT", default="",
                       help="more words for the host kernel's command line")
     host.add_argument("--host-cpu", metavar="MODEL", default="rv64,xdv=on",
@@ -349,8 +358,11 @@ def qemu_command(args, work):
     memory = args.host_memory or max(1024 * MIB, args.memory + 768 * MIB)
     uart = "/dev/stderr" if args.verbose else work / "console.log"
     words = "console=ttyS0 panic=-1 " + ("" if args.verbose else "quiet ") + args.host_append
+    board = "virt"
+    if args.host_aia is not None:
+        board += f",aia=aplic-imsic,aia-guests={args.host_aia}"
     command = [
-        need(BUILD / "qemu/qemu-system-riscv64"), "-M", "virt", "-cpu", args.host_cpu,
+        need(BUILD / "qemu/qemu-system-riscv64"), "-M", board, "-cpu", args.host_cpu,
         "-smp", args.host_cpus or max(2, args.cpus), "-m", f"{memory // MIB}M",
         "-display", "none", "-monitor", "none", "-no-reboot", "-no-user-config", "-nodefaults",
         "-bios", need(BUILD / "boot/fw_dynamic.bin"), "-kernel", kernel,

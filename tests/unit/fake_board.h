@@ -24,6 +24,7 @@ struct fake_board {
 	/* What was seen. */
 	bool ext_irq[VM_MAX_VCPUS];
 	unsigned int ext_irq_changes;
+	unsigned int msi_sent[VM_MAX_VCPUS];
 	enum vm_stop stop;
 	unsigned int stop_code;
 };
@@ -34,6 +35,11 @@ void vcpu_set_ext_irq(struct vcpu *vcpu, bool level)
 {
 	board.ext_irq[vcpu->index] = level;
 	board.ext_irq_changes++;
+}
+
+void vcpu_send_ext_irq(struct vcpu *vcpu)
+{
+	board.msi_sent[vcpu->index]++;
 }
 
 void vm_request_stop(struct vm *vm, enum vm_stop reason, unsigned int code)

@@ -88,6 +88,8 @@ static const struct {
 	 "unknown console 'socket': known are serial, sbi and virtio, and stdio, pty, socket=PATH "
 	 "and "
 	 "file=PATH"},
+	{"duvisor run -k x --irqchip gic",
+	 "unknown interrupt controller 'gic': known are plic, aia and auto"},
 	{"duvisor run -k x --loglevel loud",
 	 "unknown log level 'loud': known are error, warning, info and debug"},
 	{"duvisor run -k x -n mode=hub",
@@ -161,6 +163,7 @@ static void test_defaults(void **state)
 	assert_false(options.config.no_reboot);
 	assert_false(options.config.nodefaults);
 	assert_false(options.config.lazy_map);
+	assert_int_equal(options.config.irqchip, VM_IRQCHIP_AUTO);
 }
 
 static void test_everything(void **state)
@@ -179,6 +182,10 @@ static void test_everything(void **state)
 	assert_true(options.config.prealloc);
 	assert_true(options.config.hugepages);
 	assert_true(options.config.no_reboot);
+	assert_parses("duvisor run -k x --irqchip aia");
+	assert_int_equal(options.config.irqchip, VM_IRQCHIP_AIA);
+	assert_parses("duvisor run -k x --irqchip=aia --irqchip=plic");
+	assert_int_equal(options.config.irqchip, VM_IRQCHIP_PLIC);
 	assert_parses("duvisor run -k x --nodefaults --lazy-stage2 --name vm-1.a_b");
 	assert_true(options.config.nodefaults);
 	assert_true(options.config.lazy_map);

@@ -18,6 +18,8 @@
 #define BOARD_WDT_SIZE 0x1000ULL
 #define BOARD_PLIC_BASE 0x0c000000ULL
 #define BOARD_PLIC_SIZE 0x600000ULL
+#define BOARD_APLIC_BASE 0x0d000000ULL
+#define BOARD_APLIC_SIZE 0x8000ULL
 #define BOARD_UART_BASE 0x10000000ULL
 #define BOARD_UART_SIZE 0x100ULL
 #define BOARD_UART_IRQ 10
@@ -26,6 +28,7 @@
 #define BOARD_VIRTIO_BASE(slot) (0x10001000ULL + 0x1000ULL * (slot))
 #define BOARD_VIRTIO_SIZE 0x1000ULL
 #define BOARD_VIRTIO_IRQ(slot) ((slot) < 8 ? 1 + (slot) : 16 + (slot))
+#define BOARD_IMSIC_BASE 0x28000000ULL
 
 struct vm;
 
@@ -34,6 +37,9 @@ struct vm;
  * end with, said to the user.
  */
 int plic_create(struct vm *vm);
+int imsic_create(struct vm *vm);
+/* After the IMSIC, which it sends to. */
+int aplic_create(struct vm *vm);
 int uart16550_create(struct vm *vm);
 int goldfish_rtc_create(struct vm *vm);
 int sifive_test_create(struct vm *vm);

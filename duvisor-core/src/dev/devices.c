@@ -39,9 +39,19 @@ static bool wants_watchdog(const struct vm_config *config)
 	return config->watchdog;
 }
 
+static int create_irqchip(struct vm *vm)
+{
+	int err;
+
+	if (!vm->aia)
+		return plic_create(vm);
+	err = imsic_create(vm);
+	return err ? err : aplic_create(vm);
+}
+
 /* The interrupt controller first: the others raise lines into it. */
 static const struct entry table[] = {
-	{"interrupt controller", plic_create, NULL},
+	{"interrupt controller", create_irqchip, NULL},
 	{"serial port", uart16550_create, wants_uart},
 	{"real-time clock", goldfish_rtc_create, wants_defaults},
 	{"reset device", sifive_test_create, wants_defaults},

@@ -228,7 +228,7 @@ static int rtc_fdt(const struct device *dev, void *fdt)
 {
 	int err = fdt_tree_begin(fdt, "rtc", dev->base);
 
-	err = err ?: fdt_tree_irq(fdt, dev->irq);
+	err = err ?: fdt_tree_irq(fdt, dev);
 	err = err ?: fdt_tree_reg(fdt, dev->base, dev->size);
 	err = err ?: fdt_property_string(fdt, "compatible", "google,goldfish-rtc");
 	return err ?: fdt_end_node(fdt);

@@ -301,7 +301,8 @@ int plic_create(struct vm *vm)
 		return -ENOMEM;
 	plic->dev = (struct device){
 		.ops = &plic_ops, .vm = vm, .base = BOARD_PLIC_BASE, .size = BOARD_PLIC_SIZE};
-	plic->chip.set_line = plic_set_line;
+	plic->chip = (struct irqchip){
+		.set_line = plic_set_line, .phandle = FDT_TREE_PHANDLE_PLIC, .cells = 1};
 	pthread_mutex_init(&plic->lock, NULL);
 	err = bus_add(&vm->bus, &plic->dev);
 	if (err) {

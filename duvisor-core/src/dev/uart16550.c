@@ -379,7 +379,7 @@ static int uart_fdt(const struct device *dev, void *fdt)
 {
 	int err = fdt_tree_begin(fdt, "serial", dev->base);
 
-	err = err ?: fdt_tree_irq(fdt, dev->irq);
+	err = err ?: fdt_tree_irq(fdt, dev);
 	err = err ?: fdt_property_u32(fdt, "clock-frequency", CLOCK_FREQUENCY);
 	err = err ?: fdt_tree_reg(fdt, dev->base, dev->size);
 	err = err ?: fdt_property_string(fdt, "compatible", "ns16550a");

@@ -580,7 +580,7 @@ static int mmio_fdt(const struct device *device, void *fdt)
 {
 	int err = fdt_tree_begin(fdt, "virtio_mmio", device->base);
 
-	err = err ?: fdt_tree_irq(fdt, device->irq);
+	err = err ?: fdt_tree_irq(fdt, device);
 	err = err ?: fdt_tree_reg(fdt, device->base, device->size);
 	err = err ?: fdt_property_string(fdt, "compatible", "virtio,mmio");
 	return err ?: fdt_end_node(fdt);
