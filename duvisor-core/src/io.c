@@ -13,14 +13,22 @@
 #define SPIN_MAX_NS 200000ULL
 /* While there is always work in memory, look at the files this often. */
 #define LOOK_NS 10000000ULL
+/* The clock can cost a system call, even where there is a vDSO: read it this seldom while going round. */
+#define CLOCK_TURNS 64
 
 static uint64_t now_ns(void)
 {
 	struct timespec now;
 
-	/* In the vDSO: no system call. */
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t coarse_now(struct io *io)
+{
+	if (io->turns++ % CLOCK_TURNS == 0)
+		io->now = now_ns();
+	return io->now;
 }
 
 static void woken(void *opaque, int fd, short revents)
@@ -177,13 +185,12 @@ static int note_work(struct io *io, uint64_t now)
 }
 
 /* Look on for spin_ns after the last work. True: there was more. */
-static bool spin(struct io *io, uint64_t *now)
+static bool spin(struct io *io)
 {
 	do {
 		if (run_pollers(io))
 			return true;
-		*now = now_ns();
-	} while (*now - io->worked_at < io->spin_ns);
+	} while (coarse_now(io) - io->worked_at < io->spin_ns);
 	return false;
 }
 
@@ -199,26 +206,25 @@ static void adapt_spin(struct io *io, uint64_t slept)
 	}
 }
 
-static int sleep_for_files(struct io *io, uint64_t now)
+static int sleep_for_files(struct io *io)
 {
+	uint64_t since = now_ns();
 	int err = 0;
 
 	atomic_store(&io->sleeping, 1);
 	if (!arm_pollers(io))
 		err = look_at_files(io, -1);
 	atomic_store(&io->sleeping, 0);
-	io->looked_at = now_ns();
-	adapt_spin(io, io->looked_at - now);
+	io->now = io->looked_at = now_ns();
+	adapt_spin(io, io->now - since);
 	return err;
 }
 
 int io_poll(struct io *io)
 {
-	uint64_t now = now_ns();
-
 	if (!io->poller_count)
 		return look_at_files(io, -1);
-	if (spin(io, &now))
-		return note_work(io, now);
-	return sleep_for_files(io, now);
+	if (spin(io))
+		return note_work(io, coarse_now(io));
+	return sleep_for_files(io);
 }

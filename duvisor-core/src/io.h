@@ -49,6 +49,8 @@ struct io {
 	int wake_fd;
 	_Atomic uint32_t sleeping; /* 1: in, or about to go into, poll() */
 
+	uint64_t now; /* the host's monotonic time in ns, some turns of the loop old */
+	uint32_t turns;
 	uint64_t spin_ns;          /* how long to look on after the last work */
 	uint64_t spin_max_ns;      /* 0 on a host with one CPU */
 	uint64_t worked_at;        /* the host's monotonic time in ns */

@@ -49,6 +49,7 @@ static inline void virtio_serve(void)
 
 	do {
 		worked = false;
+		io->now += 1000000;
 		for (unsigned int i = 0; i < io->poller_count; i++)
 			worked |= io->poller[i].ops->poll(io->poller[i].opaque);
 	} while (worked);

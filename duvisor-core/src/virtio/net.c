@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "dev/board.h"
 #include "io.h"
@@ -22,7 +21,6 @@ _Static_assert(sizeof(struct virtio_net_hdr_v1) == NET_HEADER, "the header of se
 #define RX_BATCH 64
 /* While the loop does not sleep, ask the back end this often. */
 #define RX_PERIOD_NS 50000ULL
-#define NS_PER_S 1000000000ULL
 
 #define LOCAL_MAC_PREFIX 0x02
 
@@ -62,14 +60,6 @@ static unsigned int tx_queue(unsigned int pair)
 static unsigned int control_queue(const struct netdev *dev)
 {
 	return virtio_has(&dev->virtio, VIRTIO_NET_F_MQ) ? 2 * dev->max_pairs : 2;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 /* Which events of the back end are waited for. */
@@ -302,13 +292,13 @@ static bool net_poll(struct virtio *virtio)
 
 	if (!virtio->started || dev->closed)
 		return false;
-	now = now_ns();
+	now = virtio->dev.vm->io.now;
 	if (now - dev->received_at < RX_PERIOD_NS)
 		return false;
 	for (unsigned int i = 0; i < dev->net->pairs; i++)
 		if (!dev->held[i])
 			worked |= receive_frames(dev, i);
-	dev->received_at = now_ns();
+	dev->received_at = now;
 	return worked;
 }
 
