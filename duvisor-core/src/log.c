@@ -60,12 +60,13 @@ static uint64_t current_second(void)
 
 void log_guest(struct log_limit *limit, enum log_level level, const char *fmt, ...)
 {
-	uint64_t second = current_second();
+	uint64_t second;
 	uint32_t dropped;
 	va_list args;
 
 	if ((int)level > atomic_load(&current_level))
 		return;
+	second = current_second();
 	if (atomic_exchange(&limit->window, second) != second)
 		atomic_store(&limit->count, 0);
 	if (atomic_fetch_add(&limit->count, 1) >= LOG_GUEST_BURST) {
