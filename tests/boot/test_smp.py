@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Many vCPUs and many VMs: Linux guests under load, more vCPUs than harts, twenty VMs at once."""
+
+import re
+
+import pytest
+from conftest import BUILD, host, run
+
+PAYLOADS = BUILD / "tests" / "guest"
+# As hackbench does: groups of processes that talk through pipes. All sums must be the same.
+LOAD = ("nproc; i=0; while [ $i -lt 12 ]; do "
+        "(dd if=/dev/zero bs=1k count=2000 2>/dev/null | md5sum) & i=$((i + 1)); "
+        "done; wait; echo finished")
+
+
+def linux(cpus, script):
+    # A kernel that stalls, or finds a lock held for too long, panics, and the test with it.
+    done = run("--host-cpus", 4, "--cpus", cpus, "--memory", "512M", "--append",
+               f'quiet panic_on_warn=1 softlockup_panic=1 -- sh -c "{script}"', timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.replace("\r", "").split("\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cpus", [1, 2, 4, 8])
+def test_linux_under_load(cpus):
+    lines = linux(cpus, LOAD)
+    assert str(cpus) in lines
+    sums = [line for line in lines if re.fullmatch(r"[0-9a-f]{32}  -", line)]
+    assert len(sums) == 12 and len(set(sums)) == 1
+    assert "finished" in lines
+
+
+@pytest.mark.slow
+def test_cpus_of_a_guest_go_and_come_back():
+    lines = linux(4, "for n in 1 2 3 4 5; do for c in 1 2 3; do "
+                     "echo 0 >/sys/devices/system/cpu/cpu$c/online; done; nproc; "
+                     "for c in 1 2 3; do echo 1 >/sys/devices/system/cpu/cpu$c/online; done; "
+                     "nproc; done")
+    assert [line for line in lines if line in ("1", "4")] == ["1", "4"] * 5
+
+
+TWENTY = """
+for i in $(seq 20); do
+    duvisor run -k /share/mmio.elf --mem 8M </dev/null >/tmp/out.$i 2>&1 &
+done
+wait
+for i in $(seq 20); do sed -n 's/^1[.][.]//p' /tmp/out.$i; grep -c '^ok' /tmp/out.$i; done
+cat /tmp/out.* | grep 'not ok'
+ps | grep -v grep | grep -c 'duvisor run'
+"""
+
+
+@pytest.mark.slow
+def test_twenty_vms_on_four_harts():
+    done = host(TWENTY, "--host-cpus", 4, "--share", PAYLOADS, timeout=200)
+    words = done.stdout.split()
+    assert words[-1] == "0", done.stdout + done.stderr
+    assert len(words) == 41 and len(set(words[:-1])) == 1, done.stdout + done.stderr
