@@ -139,7 +139,8 @@ static int exit_guest_page_fault(struct vcpu *vcpu, struct vcpu_trap *trap)
 
 static int exit_virtual_instruction(struct vcpu *vcpu, struct vcpu_trap *trap)
 {
-	if (trap->tval == INSN_WFI) {
+	/* In VU-mode it is an illegal instruction, as in U-mode of a hart without the H extension. */
+	if (trap->tval == INSN_WFI && trap->status & HUSTATUS_SPVP) {
 		vcpu_wait_for_interrupt(vcpu);
 		return VCPU_RESUME_NEXT;
 	}

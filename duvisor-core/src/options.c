@@ -221,6 +221,23 @@ static int parse_hugepages(struct options *options, const char *arg)
 	return 0;
 }
 
+static int parse_idle(struct options *options, const char *arg)
+{
+	static const char *const names[] = {
+		[IDLE_SLEEP] = "sleep",
+		[IDLE_POLL] = "poll",
+		[IDLE_NATIVE] = "native",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!strcmp(arg, names[i])) {
+			options->config.idle = (enum idle_policy)i;
+			return 0;
+		}
+	}
+	return error(options, "unknown idle policy '%s': known are sleep, poll and native", arg);
+}
+
 static int parse_initrd(struct options *options, const char *arg)
 {
 	options->config.initrd = arg;
@@ -448,6 +465,11 @@ static const struct row table[] = {
 	{"help", 'h', NULL, "show this text and exit", parse_help},
 	{"hugepages", 0, NULL, "back the guest's memory by huge pages where the host can",
 	 parse_hugepages},
+	{"idle", 0, "sleep|poll|native",
+	 "a vCPU with nothing to do sleeps (default), polls for up to\n200 us first, or keeps its "
+	 "CPU "
+	 "of the host",
+	 parse_idle},
 	{"initrd", 'i', "FILE", "initial RAM disk", parse_initrd},
 	{"irqchip", 0, "plic|aia|auto",
 	 "the guest's interrupt controller: PLIC, APLIC with IMSIC, or the\nlatter if the host has "

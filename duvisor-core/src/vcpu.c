@@ -152,8 +152,8 @@ static uint64_t guest_time(void)
 	return hart_time() + hart_read_hutimedelta();
 }
 
-/* Pending and enabled, whatever vsstatus.SIE says: what ends a WFI (priv spec, "Wait for Interrupt"). */
-static bool interrupt_pending(void)
+/* What ends a WFI (priv spec, "Wait for Interrupt"). */
+bool vcpu_interrupt_pending(void)
 {
 	uint64_t enabled = hart_read_huvsie();
 
@@ -188,25 +188,46 @@ static bool timer_deadline(const struct vcpu *vcpu, struct timespec *at)
 	return true;
 }
 
-void vcpu_wait_for_interrupt(struct vcpu *vcpu)
+static void set_sleeping(struct vcpu *vcpu, uint32_t value)
+{
+	atomic_store(&vcpu->sleeping, value);
+	/* Whatever comes next is a look for work: a plain load or a CSR, which the store alone does not order. */
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+static void sleep_until_interrupt(struct vcpu *vcpu)
 {
 	struct timespec at;
 	bool timed;
 
-	atomic_store(&vcpu->sleeping, 1);
-	if (!interrupt_pending()) {
+	set_sleeping(vcpu, 1);
+	if (!vcpu_interrupt_pending()) {
 		timed = timer_deadline(vcpu, &at);
 		futex_wait(&vcpu->request, 0, timed ? &at : NULL);
 	}
-	atomic_store(&vcpu->sleeping, 0);
+	set_sleeping(vcpu, 0);
+}
+
+void vcpu_wait_for_interrupt(struct vcpu *vcpu)
+{
+	uint64_t start;
+
+	if (vcpu->vm->config->idle != IDLE_POLL) {
+		sleep_until_interrupt(vcpu);
+		return;
+	}
+	start = hart_time();
+	if (!idle_poll(vcpu))
+		sleep_until_interrupt(vcpu);
+	idle_learn(vcpu, start);
 }
 
 /* Nothing but a request can wake a stopped hart. */
 static void wait_for_request(struct vcpu *vcpu)
 {
-	atomic_store(&vcpu->sleeping, 1);
+	set_sleeping(vcpu, 1);
 	futex_wait(&vcpu->request, 0, NULL);
-	atomic_store(&vcpu->sleeping, 0);
+	set_sleeping(vcpu, 0);
 }
 
 void vcpu_set_start_state(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
@@ -232,7 +253,8 @@ void vcpu_set_start_state(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
 		hart_write_huvsiselect(0);
 	vcpu_sync_ext_irq(vcpu);
 
-	hart_write_hustatus(HUSTATUS_SPV | HUSTATUS_SPVP | HUSTATUS_VTW);
+	hart_write_hustatus(HUSTATUS_SPV | HUSTATUS_SPVP |
+			    (vcpu->vm->config->idle == IDLE_NATIVE ? 0 : HUSTATUS_VTW));
 	hart_write_huepc(pc);
 	hart_fence_vs_all();
 }

@@ -12,6 +12,7 @@
 
 #include "hot.h"
 #include "fence.h"
+#include "idle.h"
 #include "types.h"
 
 struct imsic_file;
@@ -81,6 +82,7 @@ struct vcpu {
 	_Atomic uint32_t hsm; /* enum vcpu_hsm */
 
 	struct fence_queue fences;
+	struct idle idle;
 
 	/* Parameters of VCPU_REQ_START; owned by whoever moved hsm to START_PENDING. */
 	uint64_t start_pc;
@@ -140,7 +142,13 @@ void vcpu_fence_wait(struct vcpu *vcpu);
 /* Give the hart the external interrupt's level as controller or interrupt file have it now. */
 void vcpu_sync_ext_irq(const struct vcpu *vcpu);
 
-/* Sleep until an interrupt is pending and enabled, or a request came; at once if so already. */
+/* An interrupt is pending and enabled, whatever vsstatus.SIE says. */
+bool vcpu_interrupt_pending(void);
+
+/*
+ * Wait as --idle says until an interrupt is pending and enabled, or a request came; not at all if so
+ * already.
+ */
 void vcpu_wait_for_interrupt(struct vcpu *vcpu);
 
 /*

@@ -21,6 +21,7 @@
 #include "gstage.h"
 #include "gstage_pool.h"
 #include "guest_isa.h"
+#include "idle.h"
 #include "io.h"
 #include "irqchip.h"
 #include "log.h"
@@ -114,6 +115,7 @@ struct vm_config {
 	unsigned int cpus;
 	enum vm_irqchip irqchip;
 	struct affinity affinity;
+	enum idle_policy idle;
 	bool serial; /* the console is a 16550 UART (it is SBI's DBCN in any case) */
 	bool virtio_console;
 	bool prealloc;

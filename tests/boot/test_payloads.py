@@ -14,6 +14,8 @@ PAYLOADS = BUILD / "tests" / "guest"
     ("mmio", "--lazy-stage2"),
     ("smp", "--cpus 2"),
     ("smp", "--cpus 2 --lazy-stage2 --prealloc"),
+    ("smp", "--cpus 2 --idle native"),
+    ("smp", "--cpus 2 --idle poll"),
 ])
 def test_payload(payload, options):
     done = host(f"duvisor run --kernel /share/{payload}.elf {options}", "--share", PAYLOADS)

@@ -128,8 +128,12 @@ static void test_virtual_instruction(void **state)
 	/* WFI with something pending does not sleep. */
 	hart_write_huvsie(1 << 9);
 	hart_set_huvip(HUVIP_VSEIP);
-	fake_run(vcpu, (struct vcpu_trap){.cause = 22, .epc = EPC, .tval = WFI});
+	fake_run(vcpu,
+		 (struct vcpu_trap){.cause = 22, .epc = EPC, .tval = WFI, .status = HUSTATUS_SPVP});
 	assert_int_equal(hart_read_huepc(), EPC + 4);
+	/* A user process cannot halt its hart. */
+	fake_run(vcpu, (struct vcpu_trap){.cause = 22, .epc = EPC, .tval = WFI});
+	expect_injected(2, WFI, 2ULL << 32);
 }
 
 /* A device that remembers, at 0x10000000. */
