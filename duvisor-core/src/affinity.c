@@ -57,6 +57,36 @@ static int missing_cpu(const cpu_set_t *wanted, const cpu_set_t *allowed)
 	return -1;
 }
 
+/*
+ * Whether a thread of ours may be put there. Isolated CPUs (isolcpus=) are in nobody's mask before he asks for
+ * them, and they are what vCPUs want most: so ask.
+ */
+static bool can_run_on(int cpu, const cpu_set_t *now)
+{
+	cpu_set_t one;
+	bool can;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	can = !sched_setaffinity(0, sizeof(one), &one);
+	if (can)
+		sched_setaffinity(0, sizeof(*now), now);
+	return can;
+}
+
+/* The first CPU in wanted that the host does not have for us, -1 if there is none. */
+static int unusable_cpu(const cpu_set_t *wanted)
+{
+	cpu_set_t now;
+
+	if (sched_getaffinity(0, sizeof(now), &now))
+		return -1; /* then the kernel will say */
+	for (int i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, wanted) && !CPU_ISSET(i, &now) && !can_run_on(i, &now))
+			return i;
+	return -1;
+}
+
 static void all_vcpus(cpu_set_t *set)
 {
 	CPU_ZERO(set);
@@ -67,7 +97,6 @@ static void all_vcpus(cpu_set_t *set)
 int affinity_parse(struct affinity *affinity, const char *text, char *why, size_t size)
 {
 	const char *at = text;
-	cpu_set_t allowed;
 	cpu_set_t vcpus;
 	cpu_set_t cpus;
 	cpu_set_t all;
@@ -85,9 +114,7 @@ int affinity_parse(struct affinity *affinity, const char *text, char *why, size_
 		snprintf(why, size, "there is no vCPU %d", missing);
 		return -1;
 	}
-	if (sched_getaffinity(0, sizeof(allowed), &allowed))
-		allowed = cpus; /* then the kernel will say */
-	missing = missing_cpu(&cpus, &allowed);
+	missing = unusable_cpu(&cpus);
 	if (missing >= 0) {
 		snprintf(why, size, "the host has no CPU %d for this process", missing);
 		return -1;

@@ -65,6 +65,35 @@ static void test_all_vcpus(void **state)
 		assert_true(CPU_ISSET(number, &affinity.cpus[i]));
 }
 
+/* As isolated CPUs are: not in the mask that we have, but there. */
+static void test_cpu_outside_of_the_mask(void **state)
+{
+	char text[16];
+	cpu_set_t all;
+	cpu_set_t one;
+	cpu_set_t after;
+	int last = CPU_SETSIZE - 1;
+	int first = 0;
+
+	(void)state;
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	if (CPU_COUNT(&all) < 2)
+		skip();
+	while (!CPU_ISSET(first, &all))
+		first++;
+	while (!CPU_ISSET(last, &all))
+		last--;
+	CPU_ZERO(&one);
+	CPU_SET(first, &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	snprintf(text, sizeof(text), "0=%d", last);
+	assert_int_equal(parse(text), 0);
+	assert_true(CPU_ISSET(last, &affinity.cpus[0]));
+	assert_int_equal(sched_getaffinity(0, sizeof(after), &after), 0);
+	assert_true(CPU_EQUAL(&one, &after));
+	assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+}
+
 static void test_refused(void **state)
 {
 	static const char *const no_list[] = {
@@ -111,6 +140,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_some_vcpus, setup),
 		cmocka_unit_test_setup(test_all_vcpus, setup),
+		cmocka_unit_test_setup(test_cpu_outside_of_the_mask, setup),
 		cmocka_unit_test_setup(test_refused, setup),
 	};
 
