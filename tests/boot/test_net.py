@@ -45,10 +45,10 @@ def _server():
 
 def from_this_machine(server, size, timeout):
     server.data = os.urandom(size)
-    done = host(f"{GUEST} -m {256 + size // MIB}M -n mode=user " + guest(
+    done = host(f"{GUEST} -m {256 + 2 * size // MIB}M -n mode=user " + guest(
         f"wget -q -O /tmp/data http://10.0.2.2:{server.server_port}/; sha256sum /tmp/data; "
         "cat /sys/class/net/eth0/mtu"),
-        "--host-memory", f"{1024 + size // MIB}M", timeout=timeout)
+        "--host-memory", f"{1024 + 2 * size // MIB}M", timeout=timeout)
     want = hashlib.sha256(server.data).hexdigest()
     assert f"{want}  /tmp/data" in lines_of(done), done.stdout + done.stderr
     assert "65520" in lines_of(done)
@@ -56,7 +56,7 @@ def from_this_machine(server, size, timeout):
 
 def from_guest(size, timeout):
     done = host(
-        f"{GUEST} -m {256 + size // MIB}M -n mode=user,tcp=8080:80 " + guest(
+        f"{GUEST} -m {256 + 2 * size // MIB}M -n mode=user,tcp=8080:80 " + guest(
             f"cd /tmp; head -c {size} /dev/urandom >up; sha256sum up; httpd -f -p 80 -h /tmp")
         + f" >/tmp/out &\nfor i in $(seq {timeout}); do sleep 0.5; "
         "wget -q -O - http://127.0.0.1:8080/up 2>/dev/null >/tmp/got && break; "
