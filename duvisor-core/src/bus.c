@@ -2,6 +2,7 @@
 #include "bus.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "device.h"
@@ -87,6 +88,9 @@ void bus_destroy(struct bus *bus)
 	while (bus->count) {
 		struct device *dev = bus->dev[--bus->count];
 
-		dev->ops->destroy(dev);
+		if (dev->ops->destroy)
+			dev->ops->destroy(dev);
+		else
+			free(dev);
 	}
 }

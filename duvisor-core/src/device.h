@@ -43,7 +43,7 @@ struct device_ops {
 	 */
 	int (*fdt)(const struct device *dev, void *fdt);
 
-	/* Give back everything, the device itself included. The vCPUs are gone. */
+	/* Give back everything, the device itself included. The vCPUs are gone. NULL: it is only struct device. */
 	void (*destroy)(struct device *dev);
 };
 
@@ -54,6 +54,9 @@ struct device {
 	uint64_t size;
 	unsigned int irq; /* line of the interrupt controller, 0 = none */
 };
+
+/* Create a device that is only struct device and put it on vm's bus, which owns it then. 0 or -errno. */
+int device_create(struct vm *vm, const struct device_ops *ops, gpa_t base, uint64_t size);
 
 /*
  * Create all devices of the board and put them on vm's bus. 0; -errno, or a vm_exit to end with if it is the

@@ -5,10 +5,10 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
-#define NS_PER_S 1000000000ULL
+#include "clock.h"
+
 #define SPIN_MIN_NS 10000ULL
 #define SPIN_MAX_NS 200000ULL
 /* While there is always work in memory, look at the files this often. */
@@ -16,18 +16,10 @@
 /* The clock can cost a system call, even where there is a vDSO: read it this seldom while going round. */
 #define CLOCK_TURNS 64
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 static uint64_t coarse_now(struct io *io)
 {
 	if (io->turns++ % CLOCK_TURNS == 0)
-		io->now = now_ns();
+		io->now = clock_ns(CLOCK_MONOTONIC);
 	return io->now;
 }
 
@@ -208,14 +200,14 @@ static void adapt_spin(struct io *io, uint64_t slept)
 
 static int sleep_for_files(struct io *io)
 {
-	uint64_t since = now_ns();
+	uint64_t since = clock_ns(CLOCK_MONOTONIC);
 	int err = 0;
 
 	atomic_store(&io->sleeping, 1);
 	if (!arm_pollers(io))
 		err = look_at_files(io, -1);
 	atomic_store(&io->sleeping, 0);
-	io->now = io->looked_at = now_ns();
+	io->now = io->looked_at = clock_ns(CLOCK_MONOTONIC);
 	adapt_spin(io, io->now - since);
 	return err;
 }

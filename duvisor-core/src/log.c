@@ -3,8 +3,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 #define LINE_SIZE 512
 
@@ -50,14 +51,6 @@ void log_print(enum log_level level, const char *fmt, ...)
 	va_end(args);
 }
 
-static uint64_t current_second(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec;
-}
-
 void log_guest(struct log_limit *limit, enum log_level level, const char *fmt, ...)
 {
 	uint64_t second;
@@ -66,7 +59,7 @@ void log_guest(struct log_limit *limit, enum log_level level, const char *fmt, .
 
 	if ((int)level > atomic_load(&current_level))
 		return;
-	second = current_second();
+	second = clock_ns(CLOCK_MONOTONIC) / CLOCK_NS_PER_S;
 	if (atomic_exchange(&limit->window, second) != second)
 		atomic_store(&limit->count, 0);
 	if (atomic_fetch_add(&limit->count, 1) >= LOG_GUEST_BURST) {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,9 +30,13 @@ struct row {
 	char letter;      /* 0: none */
 	const char *arg;  /* NULL: takes none */
 	const char *help; /* NULL: not shown; lines are separated by \n */
-	/* 0, or -1 with options->error filled. */
+	/* 0, or -1 with options->error filled. NULL: the option only sets what is at target. */
 	int (*parse)(struct options *options, const char *arg);
+	size_t target; /* in struct options: a const char *, or a bool if the option takes no argument */
 };
+
+#define CALL(function) function, 0
+#define SET(member) NULL, offsetof(struct options, config.member)
 
 __attribute__((format(printf, 2, 3))) static int error(struct options *options, const char *fmt,
 						       ...)
@@ -44,6 +49,15 @@ __attribute__((format(printf, 2, 3))) static int error(struct options *options, 
 	return -1;
 }
 
+/* The index of the word among the names, some of which may be NULL; -1: it is none of them. */
+static int find_name(const char *const *names, size_t count, const char *word)
+{
+	for (size_t i = 0; i < count; i++)
+		if (names[i] && !strcmp(word, names[i]))
+			return (int)i;
+	return -1;
+}
+
 /* What the guest has. */
 static bool parse_console_device(struct options *options, const char *word)
 {
@@ -52,14 +66,11 @@ static bool parse_console_device(struct options *options, const char *word)
 		[CONSOLE_SBI] = "sbi",
 		[CONSOLE_VIRTIO] = "virtio",
 	};
+	int found = find_name(devices, ARRAY_SIZE(devices), word);
 
-	for (size_t i = CONSOLE_SERIAL; i < ARRAY_SIZE(devices); i++) {
-		if (!strcmp(word, devices[i])) {
-			options->console = (enum options_console)i;
-			return true;
-		}
-	}
-	return false;
+	if (found >= 0)
+		options->console = (enum options_console)found;
+	return found >= 0;
 }
 
 /* Where the user is. */
@@ -195,29 +206,10 @@ static int parse_disk(struct options *options, const char *arg)
 	return 0;
 }
 
-static int parse_dtb(struct options *options, const char *arg)
-{
-	options->config.dtb = arg;
-	return 0;
-}
-
-static int parse_dump_dtb(struct options *options, const char *arg)
-{
-	options->config.dump_dtb = arg;
-	return 0;
-}
-
 static int parse_help(struct options *options, const char *arg)
 {
 	(void)arg;
 	options->command = OPTIONS_HELP;
-	return 0;
-}
-
-static int parse_hugepages(struct options *options, const char *arg)
-{
-	(void)arg;
-	options->config.hugepages = true;
 	return 0;
 }
 
@@ -228,19 +220,12 @@ static int parse_idle(struct options *options, const char *arg)
 		[IDLE_POLL] = "poll",
 		[IDLE_NATIVE] = "native",
 	};
+	int found = find_name(names, ARRAY_SIZE(names), arg);
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (!strcmp(arg, names[i])) {
-			options->config.idle = (enum idle_policy)i;
-			return 0;
-		}
-	}
-	return error(options, "unknown idle policy '%s': known are sleep, poll and native", arg);
-}
-
-static int parse_initrd(struct options *options, const char *arg)
-{
-	options->config.initrd = arg;
+	if (found < 0)
+		return error(options, "unknown idle policy '%s': known are sleep, poll and native",
+			     arg);
+	options->config.idle = (enum idle_policy)found;
 	return 0;
 }
 
@@ -251,27 +236,13 @@ static int parse_irqchip(struct options *options, const char *arg)
 		[VM_IRQCHIP_PLIC] = "plic",
 		[VM_IRQCHIP_AIA] = "aia",
 	};
+	int found = find_name(names, ARRAY_SIZE(names), arg);
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (!strcmp(arg, names[i])) {
-			options->config.irqchip = (enum vm_irqchip)i;
-			return 0;
-		}
-	}
-	return error(options, "unknown interrupt controller '%s': known are plic, aia and auto",
-		     arg);
-}
-
-static int parse_kernel(struct options *options, const char *arg)
-{
-	options->config.kernel = arg;
-	return 0;
-}
-
-static int parse_lazy_stage2(struct options *options, const char *arg)
-{
-	(void)arg;
-	options->config.lazy_map = true;
+	if (found < 0)
+		return error(options,
+			     "unknown interrupt controller '%s': known are plic, aia and auto",
+			     arg);
+	options->config.irqchip = (enum vm_irqchip)found;
 	return 0;
 }
 
@@ -283,15 +254,14 @@ static int parse_loglevel(struct options *options, const char *arg)
 		[LOG_INFO] = "info",
 		[LOG_DEBUG] = "debug",
 	};
+	int found = find_name(names, ARRAY_SIZE(names), arg);
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (!strcmp(arg, names[i])) {
-			options->loglevel = (enum log_level)i;
-			return 0;
-		}
-	}
-	return error(options, "unknown log level '%s': known are error, warning, info and debug",
-		     arg);
+	if (found < 0)
+		return error(options,
+			     "unknown log level '%s': known are error, warning, info and debug",
+			     arg);
+	options->loglevel = (enum log_level)found;
+	return 0;
 }
 
 /* The shift of a unit, -1 if there is no such unit. */
@@ -381,27 +351,6 @@ static int parse_network(struct options *options, const char *arg)
 	return 0;
 }
 
-static int parse_no_reboot(struct options *options, const char *arg)
-{
-	(void)arg;
-	options->config.no_reboot = true;
-	return 0;
-}
-
-static int parse_no_sandbox(struct options *options, const char *arg)
-{
-	(void)arg;
-	options->config.no_sandbox = true;
-	return 0;
-}
-
-static int parse_nodefaults(struct options *options, const char *arg)
-{
-	(void)arg;
-	options->config.nodefaults = true;
-	return 0;
-}
-
 static int parse_panic(struct options *options, const char *arg)
 {
 	if (strcmp(arg, "stop") != 0 && strcmp(arg, "ignore") != 0)
@@ -419,13 +368,6 @@ static int parse_params(struct options *options, const char *arg)
 	return 0;
 }
 
-static int parse_prealloc(struct options *options, const char *arg)
-{
-	(void)arg;
-	options->config.prealloc = true;
-	return 0;
-}
-
 static int parse_version(struct options *options, const char *arg)
 {
 	(void)arg;
@@ -433,77 +375,69 @@ static int parse_version(struct options *options, const char *arg)
 	return 0;
 }
 
-static int parse_watchdog(struct options *options, const char *arg)
-{
-	(void)arg;
-	options->config.watchdog = true;
-	return 0;
-}
-
 /* Sorted by name, as they are shown. */
 static const struct row table[] = {
 	{"balloon", 0, "SIZE", "ask the guest to give that much memory back (default 0)",
-	 parse_balloon},
+	 CALL(parse_balloon)},
 	{"console", 0, "WORD[,WORD]",
 	 "the guest's console: serial (default), virtio, or sbi, only the\nfirmware calls (hvc0 in "
 	 "Linux); and where it is shown: stdio\n(default), pty[=LINK], socket=PATH or file=PATH",
-	 parse_console},
+	 CALL(parse_console)},
 	{"cpu-affinity", 0, "VCPUS=CPUS",
 	 "run these vCPUs on these CPUs of the host only, as in\n0-1=2,3; without VCPUS= all of "
 	 "them; "
 	 "may be given again",
-	 parse_cpu_affinity},
-	{"cpus", 'c', "N", "number of vCPUs, 1 to 64 (default 1)", parse_cpus},
+	 CALL(parse_cpu_affinity)},
+	{"cpus", 'c', "N", "number of vCPUs, 1 to 64 (default 1)", CALL(parse_cpus)},
 	{"disk", 'd', "FILE[,ro][,direct][,serial=TEXT]",
-	 "a raw disk image or block device, may be given again", parse_disk},
+	 "a raw disk image or block device, may be given again", CALL(parse_disk)},
 	{"dtb", 0, "FILE",
 	 "use this device tree; memory, seeds and, if they are given,\ncommand line and initrd are "
 	 "filled in",
-	 parse_dtb},
-	{"dump-dtb", 0, "FILE", "write the device tree that the guest gets to FILE",
-	 parse_dump_dtb},
-	{"help", 'h', NULL, "show this text and exit", parse_help},
+	 SET(dtb)},
+	{"dump-dtb", 0, "FILE", "write the device tree that the guest gets to FILE", SET(dump_dtb)},
+	{"help", 'h', NULL, "show this text and exit", CALL(parse_help)},
 	{"hugepages", 0, NULL, "back the guest's memory by huge pages where the host can",
-	 parse_hugepages},
+	 SET(hugepages)},
 	{"idle", 0, "sleep|poll|native",
 	 "a vCPU with nothing to do sleeps (default), polls for up to\n200 us first, or keeps its "
 	 "CPU "
 	 "of the host",
-	 parse_idle},
-	{"initrd", 'i', "FILE", "initial RAM disk", parse_initrd},
+	 CALL(parse_idle)},
+	{"initrd", 'i', "FILE", "initial RAM disk", SET(initrd)},
 	{"irqchip", 0, "plic|aia|auto",
 	 "the guest's interrupt controller: PLIC, APLIC with IMSIC, or the\nlatter if the host has "
 	 "it (default)",
-	 parse_irqchip},
+	 CALL(parse_irqchip)},
 	{"kernel", 'k', "FILE", "kernel: RISC-V Linux Image, plain or gzip, or ELF (required)",
-	 parse_kernel},
+	 SET(kernel)},
 	{"lazy-stage2", 0, NULL, "for tests: map the guest's memory page by page as it is used",
-	 parse_lazy_stage2},
-	{"loglevel", 0, "LEVEL", "error, warning (default), info or debug", parse_loglevel},
+	 SET(lazy_map)},
+	{"loglevel", 0, "LEVEL", "error, warning (default), info or debug", CALL(parse_loglevel)},
 	{"mem", 'm', "SIZE", "memory, with K, M or G behind it, M if none (default 256M)",
-	 parse_mem},
-	{"name", 0, "NAME", "name of the process, as ps -o comm shows it", parse_name},
+	 CALL(parse_mem)},
+	{"name", 0, "NAME", "name of the process, as ps -o comm shows it", CALL(parse_name)},
 	{"network", 'n', "mode=MODE[,WORD]...",
 	 "none (default), user (through passt; forwards ports with tcp=,\nudp=) or tap "
 	 "(tapif=NAME); "
 	 "mac=ADDRESS",
-	 parse_network},
+	 CALL(parse_network)},
 	{"no-reboot", 0, NULL, "end instead of booting again when the guest reboots",
-	 parse_no_reboot},
+	 SET(no_reboot)},
 	{"no-sandbox", 0, NULL, "keep the right to all system calls while the guest runs",
-	 parse_no_sandbox},
+	 SET(no_sandbox)},
 	{"nodefaults", 0, NULL,
 	 "only the devices that are asked for: no clock, no reset or panic\ndevice, and "
 	 "no serial port without --console serial",
-	 parse_nodefaults},
+	 SET(nodefaults)},
 	{"panic", 0, "stop|ignore",
 	 "when the guest's kernel panics: end with status 4 (default),\nor leave it to the guest",
-	 parse_panic},
-	{"params", 'p', "STRING", "command line of the kernel", parse_params},
-	{"prealloc", 0, NULL, "populate and lock the guest's memory at the start", parse_prealloc},
-	{"version", 'V', NULL, "show the version and exit", parse_version},
+	 CALL(parse_panic)},
+	{"params", 'p', "STRING", "command line of the kernel", CALL(parse_params)},
+	{"prealloc", 0, NULL, "populate and lock the guest's memory at the start", SET(prealloc)},
+	{"version", 'V', NULL, "show the version and exit", CALL(parse_version)},
 	{"watchdog", 0, NULL, "add a watchdog; if the guest lets it expire, the VM ends",
-	 parse_watchdog},
+	 SET(watchdog)},
 };
 
 /* The exit codes of enum vm_exit, for the help text. */
@@ -619,6 +553,19 @@ static int syntax_error(struct options *options, int val, char **argv)
 	return error(options, "unknown option '%s': try 'duvisor help'", argv[optind - 1]);
 }
 
+static int apply(struct options *options, const struct row *row, const char *arg)
+{
+	void *target = (char *)options + row->target;
+
+	if (row->parse)
+		return row->parse(options, arg);
+	if (row->arg)
+		*(const char **)target = arg;
+	else
+		*(bool *)target = true;
+	return 0;
+}
+
 static int parse_options(struct options *options, int argc, char **argv)
 {
 	struct getopt_tables tables;
@@ -632,7 +579,7 @@ static int parse_options(struct options *options, int argc, char **argv)
 
 		if (!row)
 			return syntax_error(options, val, argv);
-		if (row->parse(options, optarg))
+		if (apply(options, row, optarg))
 			return -1;
 	}
 	if (optind < argc)

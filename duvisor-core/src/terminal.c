@@ -14,9 +14,9 @@
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "console.h"
 #include "io.h"
 #include "log.h"
@@ -425,10 +425,7 @@ int terminal_attach(struct terminal *term, struct vm *vm)
 
 static long long now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+	return (long long)(clock_ns(CLOCK_MONOTONIC) / 1000000);
 }
 
 /* The guest's last words matter most; but a reader that does not read cannot hold us for ever. */

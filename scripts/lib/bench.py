@@ -299,16 +299,20 @@ def linux_columns(args, *more):
     return [name for name in args.columns if name != "kvm"] + list(more)
 
 
+def linux_clocks(args):
+    """(clock, its unit, rounds, options of scripts/run) for each clock that is asked for."""
+    if "icount" in args.clocks:
+        yield "icount", "instructions", 1, ["--icount", "--host-cpus", 1]
+    if "wall" in args.clocks:
+        yield "wall", "wall time, ns", args.rounds, ["--host-cpus", 2]
+
+
 def apps(args, share):
     guest_image(share)
-    for clock, title in (("icount", "instructions"), ("wall", "wall time, ns")):
-        if clock not in args.clocks:
-            continue
-        rounds = 1 if clock == "icount" else args.rounds
+    for clock, title, rounds, options in linux_clocks(args):
         say(f"apps, {clock}: {rounds} rounds")
         script = "\n".join(f"run {column} {linux_command(column, 'all')}"
                            for _ in range(rounds) for column in linux_columns(args, "native"))
-        options = ["--icount", "--host-cpus", 1] if clock == "icount" else ["--host-cpus", 2]
         results = {}
         collect_apps(in_host(script, share, *options, timeout=1500), results)
         publish(f"apps-{clock}", title, summarize(results), args, [])
@@ -331,14 +335,10 @@ def boot_natively(clock, image):
 
 def boot(args, share):
     image = guest_image(share)
-    for clock, title in (("icount", "instructions"), ("wall", "wall time, ns")):
-        if clock not in args.clocks:
-            continue
-        rounds = 1 if clock == "icount" else args.rounds
+    for clock, title, rounds, options in linux_clocks(args):
         say(f"boot, {clock}: {rounds} rounds")
         script = "\n".join(f"run {column} ./launch {linux_command(column, 'boot')}"
                            for _ in range(rounds) for column in linux_columns(args))
-        options = ["--icount", "--host-cpus", 1] if clock == "icount" else ["--host-cpus", 2]
         results = {}
         text = in_host(script, share, *options, timeout=900)
         collect_apps(text, results)

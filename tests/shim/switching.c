@@ -31,7 +31,6 @@
 	X(CSR_HUTIMEDELTA, ~0UL)                                                                   \
 	X(CSR_HUCOUNTEREN, 7UL)
 
-/* And those with rules of their own: by a value that each can hold. */
 /* Does this host have one register more? */
 static bool has_aia(void)
 {
@@ -48,6 +47,7 @@ static bool has_aia(void)
 	return answer;
 }
 
+/* And those with rules of their own: by a value that each can hold. */
 static void write_all(uint64_t seed)
 {
 #define X(csr, mask) CSR_WRITE(csr, (seed * 0x9e3779b97f4a7c15 + (csr)) & (mask));

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which devices the board of a VM has. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "board.h"
+#include "bus.h"
 #include "device.h"
 #include "log.h"
 #include "vm.h"
@@ -63,6 +65,20 @@ static const struct entry table[] = {
 	{"panic device", pvpanic_create, wants_panic},
 	{"watchdog", dw_wdt_create, wants_watchdog},
 };
+
+int device_create(struct vm *vm, const struct device_ops *ops, gpa_t base, uint64_t size)
+{
+	struct device *dev = calloc(1, sizeof(*dev));
+	int err;
+
+	if (!dev)
+		return -ENOMEM;
+	*dev = (struct device){.ops = ops, .vm = vm, .base = base, .size = size};
+	err = bus_add(&vm->bus, dev);
+	if (err)
+		free(dev);
+	return err;
+}
 
 int devices_create(struct vm *vm)
 {

@@ -10,12 +10,11 @@
 #include <libfdt.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "board.h"
 #include "bus.h"
+#include "clock.h"
 #include "device.h"
 #include "fdt_tree.h"
 #include "io.h"
@@ -33,10 +32,9 @@
 #define PARAMS_FIXED_TIMEOUTS (1U << 6)
 
 #define CYCLES_PER_SECOND 65536U
-#define NS_PER_S 1000000000ULL
 
 /* If we are told so late, this process did not run, and nor did the guest: it gets its time again. */
-#define LATE_NS NS_PER_S
+#define LATE_NS CLOCK_NS_PER_S
 
 struct wdt {
 	struct device dev;
@@ -50,27 +48,19 @@ struct wdt {
 
 static uint64_t now(void)
 {
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 /* 0 stops it. */
 static void set_timer(struct wdt *wdt, uint64_t when)
 {
-	struct itimerspec spec = {
-		.it_value = {.tv_sec = (time_t)(when / NS_PER_S),
-			     .tv_nsec = (long)(when % NS_PER_S)},
-	};
-
 	wdt->armed = when;
-	timerfd_settime(wdt->timer, TFD_TIMER_ABSTIME, &spec, NULL);
+	clock_set_timer(wdt->timer, when);
 }
 
 static void restart(struct wdt *wdt)
 {
-	wdt->deadline = now() + (NS_PER_S << wdt->range);
+	wdt->deadline = now() + (CLOCK_NS_PER_S << wdt->range);
 	/* Only after the timeout was made shorter: a kick makes no system call. */
 	if (wdt->deadline < wdt->armed)
 		set_timer(wdt, wdt->deadline);
@@ -111,8 +101,8 @@ static uint32_t cycles_left(const struct wdt *wdt)
 	uint64_t left = wdt->deadline > time ? wdt->deadline - time : 0;
 
 	if (!wdt->enabled)
-		left = NS_PER_S << wdt->range;
-	return (uint32_t)(left * CYCLES_PER_SECOND / NS_PER_S);
+		left = CLOCK_NS_PER_S << wdt->range;
+	return (uint32_t)(left * CYCLES_PER_SECOND / CLOCK_NS_PER_S);
 }
 
 static int wdt_read(struct device *dev, uint64_t off, unsigned int len, uint64_t *val)

@@ -8,12 +8,11 @@
 #include <libfdt.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "board.h"
 #include "bus.h"
+#include "clock.h"
 #include "device.h"
 #include "fdt_tree.h"
 #include "io.h"
@@ -29,8 +28,7 @@
 #define ALARM_STATUS 0x18
 #define CLEAR_INTERRUPT 0x1c
 
-#define NS_PER_S 1000000000ULL
-#define LOOK_AGAIN (86400 * NS_PER_S)
+#define LOOK_AGAIN (86400 * CLOCK_NS_PER_S)
 
 struct rtc {
 	struct device dev;
@@ -46,10 +44,7 @@ struct rtc {
 
 static uint64_t host_now(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+	return clock_ns(CLOCK_REALTIME);
 }
 
 static uint64_t guest_now(const struct rtc *rtc)
@@ -62,20 +57,10 @@ static void update_irq(struct rtc *rtc)
 	irqchip_set_line(rtc->dev.vm, rtc->dev.irq, rtc->irq_pending && rtc->irq_enabled);
 }
 
-static void set_timer(struct rtc *rtc, uint64_t host_time)
-{
-	struct itimerspec when = {
-		.it_value = {.tv_sec = (time_t)(host_time / NS_PER_S),
-			     .tv_nsec = (long)(host_time % NS_PER_S)},
-	};
-
-	timerfd_settime(rtc->timer, TFD_TIMER_ABSTIME, &when, NULL);
-}
-
 static void disarm(struct rtc *rtc)
 {
 	rtc->alarm_armed = false;
-	set_timer(rtc, 0);
+	clock_set_timer(rtc->timer, 0);
 }
 
 static void ring(struct rtc *rtc)
@@ -100,7 +85,7 @@ static void arm(struct rtc *rtc)
 		return;
 	}
 	rtc->alarm_armed = true;
-	set_timer(rtc, host + (left < LOOK_AGAIN ? left : LOOK_AGAIN));
+	clock_set_timer(rtc->timer, host + (left < LOOK_AGAIN ? left : LOOK_AGAIN));
 }
 
 static void timer_expired(void *opaque, int fd, short revents)

@@ -3,12 +3,9 @@
  * pvpanic in its MMIO form (QEMU, docs/specs/pvpanic.rst): one register by which the guest's kernel says that it
  * has panicked. Reading it tells which events we know.
  */
-#include <errno.h>
 #include <libfdt.h>
-#include <stdlib.h>
 
 #include "board.h"
-#include "bus.h"
 #include "device.h"
 #include "fdt_tree.h"
 #include "vm.h"
@@ -47,32 +44,14 @@ static int pvpanic_fdt(const struct device *dev, void *fdt)
 	return err ?: fdt_end_node(fdt);
 }
 
-static void pvpanic_destroy(struct device *dev)
-{
-	free(dev);
-}
-
 static const struct device_ops pvpanic_ops = {
 	.name = "pvpanic",
 	.read = pvpanic_read,
 	.write = pvpanic_write,
 	.fdt = pvpanic_fdt,
-	.destroy = pvpanic_destroy,
 };
 
 int pvpanic_create(struct vm *vm)
 {
-	struct device *dev = calloc(1, sizeof(*dev));
-	int err;
-
-	if (!dev)
-		return -ENOMEM;
-	*dev = (struct device){.ops = &pvpanic_ops,
-			       .vm = vm,
-			       .base = BOARD_PVPANIC_BASE,
-			       .size = BOARD_PVPANIC_SIZE};
-	err = bus_add(&vm->bus, dev);
-	if (err)
-		pvpanic_destroy(dev);
-	return err;
+	return device_create(vm, &pvpanic_ops, BOARD_PVPANIC_BASE, BOARD_PVPANIC_SIZE);
 }

@@ -5,10 +5,8 @@
  */
 #include <errno.h>
 #include <libfdt.h>
-#include <stdlib.h>
 
 #include "board.h"
-#include "bus.h"
 #include "device.h"
 #include "fdt_tree.h"
 #include "vm.h"
@@ -64,30 +62,14 @@ static int test_fdt(const struct device *dev, void *fdt)
 	return err ?: fdt_end_node(fdt);
 }
 
-static void test_destroy(struct device *dev)
-{
-	free(dev);
-}
-
 static const struct device_ops test_ops = {
 	.name = "test",
 	.read = test_read,
 	.write = test_write,
 	.fdt = test_fdt,
-	.destroy = test_destroy,
 };
 
 int sifive_test_create(struct vm *vm)
 {
-	struct device *dev = calloc(1, sizeof(*dev));
-	int err;
-
-	if (!dev)
-		return -ENOMEM;
-	*dev = (struct device){
-		.ops = &test_ops, .vm = vm, .base = BOARD_TEST_BASE, .size = BOARD_TEST_SIZE};
-	err = bus_add(&vm->bus, dev);
-	if (err)
-		test_destroy(dev);
-	return err;
+	return device_create(vm, &test_ops, BOARD_TEST_BASE, BOARD_TEST_SIZE);
 }

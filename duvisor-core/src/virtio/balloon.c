@@ -69,7 +69,7 @@ static void give_back_frames(const struct balloon *balloon, const uint32_t *pfn,
 
 static void inflate(struct balloon *balloon)
 {
-	struct iov_cursor out = {.iov = balloon->chain.iov, .count = balloon->chain.out};
+	struct iov_cursor out = virtq_out(&balloon->chain);
 	uint32_t pfn[PFNS_AT_A_TIME];
 	size_t n;
 

@@ -205,8 +205,8 @@ static void dispatch(struct blk_request *request, const struct virtio_blk_outhdr
 static bool start_request(struct blk_request *request)
 {
 	struct virtq_chain *chain = &request->chain;
-	struct iov_cursor out = {.iov = chain->iov, .count = chain->out};
-	struct iov_cursor in = {.iov = chain->iov + chain->out, .count = chain->in};
+	struct iov_cursor out = virtq_out(chain);
+	struct iov_cursor in = virtq_in(chain);
 	struct virtio_blk_outhdr header;
 
 	request->status = iov_take_last_byte(&in);

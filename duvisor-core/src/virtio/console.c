@@ -56,7 +56,7 @@ static void send_output(struct vconsole *con)
 		if (!con->tx_held) {
 			if (!virtio_pop(dev, TX, &con->tx))
 				break;
-			con->left = (struct iov_cursor){.iov = con->tx.iov, .count = con->tx.out};
+			con->left = virtq_out(&con->tx);
 			con->tx_held = true;
 		}
 		if (!write_held(con))
@@ -78,7 +78,7 @@ static bool receive_some(struct vconsole *con, struct console *in)
 
 	if (!virtio_pop(&con->virtio, RX, &con->rx))
 		return false;
-	room = (struct iov_cursor){.iov = con->rx.iov + con->rx.out, .count = con->rx.in};
+	room = virtq_in(&con->rx);
 	while ((n = iov_left(&room))) {
 		n = console_read(in, typed, n < sizeof(typed) ? n : sizeof(typed));
 		if (!n)

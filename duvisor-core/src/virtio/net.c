@@ -165,7 +165,7 @@ static void finish_merge(struct netdev *dev, unsigned int queue, const struct me
 static size_t fill_buffer(struct netdev *dev, struct merge *merge, const uint8_t *from, size_t left)
 {
 	struct virtq_chain *chain = &dev->chain;
-	struct iov_cursor in = {.iov = chain->iov + chain->out, .count = chain->in};
+	struct iov_cursor in = virtq_in(chain);
 	size_t n;
 
 	if (!merge->count) {
@@ -370,8 +370,8 @@ static void control_kick(struct netdev *dev, unsigned int index)
 	struct virtq_chain *chain = &dev->chain;
 
 	while (virtio_pop(&dev->virtio, index, chain)) {
-		struct iov_cursor out = {.iov = chain->iov, .count = chain->out};
-		struct iov_cursor in = {.iov = chain->iov + chain->out, .count = chain->in};
+		struct iov_cursor out = virtq_out(chain);
+		struct iov_cursor in = virtq_in(chain);
 		uint8_t ack = control(dev, &out) ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
 
 		virtio_push(&dev->virtio, index, chain->id, chain->slots,

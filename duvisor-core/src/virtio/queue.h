@@ -12,6 +12,7 @@
 
 #include "memory.h"
 #include "types.h"
+#include "virtio/iov.h"
 
 #define VIRTQ_MAX_SIZE 256     /* entries of a ring */
 #define VIRTQ_MAX_SEGMENTS 256 /* descriptors of a chain, those in an indirect table included */
@@ -53,6 +54,17 @@ struct virtq_chain {
 	uint64_t in_len;
 	struct iovec iov[VIRTQ_MAX_SEGMENTS];
 };
+
+/* Its two halves, from their beginnings: what the device may read, and what it may write. */
+static inline struct iov_cursor virtq_out(struct virtq_chain *chain)
+{
+	return (struct iov_cursor){.iov = chain->iov, .count = chain->out};
+}
+
+static inline struct iov_cursor virtq_in(struct virtq_chain *chain)
+{
+	return (struct iov_cursor){.iov = chain->iov + chain->out, .count = chain->in};
+}
 
 /*
  * Start a queue at its beginning. -EINVAL: the size is none that the format allows; -EFAULT: an area is misaligned or

@@ -36,7 +36,7 @@ static void rng_kick(struct virtio *dev, unsigned int index)
 	struct virtq_chain chain;
 
 	while (virtio_pop(dev, index, &chain)) {
-		struct iov_cursor in = {.iov = chain.iov + chain.out, .count = chain.in};
+		struct iov_cursor in = virtq_in(&chain);
 
 		virtio_push(dev, index, chain.id, chain.slots, fill(&in));
 	}
