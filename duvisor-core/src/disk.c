@@ -19,11 +19,16 @@
 #define DIRECT_BLOCK 4096
 
 /* An open file description lock: it goes with the descriptor, however the process ends. */
+static int set_lock(const struct disk *disk, short type)
+{
+	struct flock lock = {.l_type = type, .l_whence = SEEK_SET};
+
+	return fcntl(disk->fd, F_OFD_SETLK, &lock);
+}
+
 static int lock_image(const struct disk *disk)
 {
-	struct flock lock = {.l_type = disk->read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
-
-	if (!fcntl(disk->fd, F_OFD_SETLK, &lock))
+	if (!set_lock(disk, disk->read_only ? F_RDLCK : F_WRLCK))
 		return 0;
 	/* A file system without locks is the user's choice. */
 	return errno == EAGAIN || errno == EACCES ? -EBUSY : 0;
@@ -132,6 +137,8 @@ void disk_close(struct disk *disk)
 	if (disk->uring)
 		disk_uring_destroy(disk);
 	disk_worker_destroy(disk);
+	/* The kernel may hold the file a moment longer for requests that io_uring has reported as done. */
+	set_lock(disk, F_UNLCK);
 	close(disk->fd);
 }
 

@@ -110,6 +110,7 @@ static const struct rule rules[] = {
 	{.call = SYS_pwrite64},
 	{.call = SYS_fdatasync},
 	{.call = SYS_fallocate},
+	{.call = SYS_fcntl, .arg = 1, .mask = ~0U, .value = F_OFD_SETLK},
 
 	/* the console's clients */
 	{.call = SYS_accept4},

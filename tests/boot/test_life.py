@@ -11,10 +11,13 @@ from conftest import BUILD, ROOT, host
 PAYLOADS = BUILD / "tests" / "guest"
 # In the background, until it has said something: $vm is its process, /tmp/out what it said.
 START = """
-: >/tmp/out
-duvisor run --kernel /share/ticks.elf --mem 4M </dev/null >/tmp/out 2>&1 & vm=$!
-until grep -q tick /tmp/out; do sleep 0.05; done
+start() {
+    : >/tmp/out # before the wait below: the guest before this one said the same
+    duvisor run --kernel /share/ticks.elf --mem 4M "$@" </dev/null >/tmp/out 2>&1 & vm=$!
+    until grep -q tick /tmp/out; do sleep 0.05; done
+}
 lines() { wc -l </tmp/out; }
+start
 """
 
 
@@ -58,10 +61,8 @@ def test_module_in_use_stays():
 
 def test_thread_names_and_affinity():
     said = life("""
-    kill $vm; wait $vm 2>/dev/null; : >/tmp/out
-    duvisor run --kernel /share/ticks.elf --mem 4M --cpus 2 --cpu-affinity 1=0 --cpu-affinity 0=1 \
-        </dev/null >/tmp/out 2>&1 & vm=$!
-    until grep -q tick /tmp/out; do sleep 0.05; done
+    kill $vm; wait $vm 2>/dev/null
+    start --cpus 2 --cpu-affinity 1=0 --cpu-affinity 0=1
     for task in /proc/$vm/task/*; do
         echo $(cat $task/comm):$(sed -n 's/^Cpus_allowed_list:.//p' $task/status)
     done
@@ -74,8 +75,7 @@ def test_thread_names_and_affinity():
 def test_sandbox_is_around_all_threads(option, expected):
     said = life(f"""
     kill $vm; wait $vm 2>/dev/null
-    duvisor run --kernel /share/ticks.elf --mem 4M --cpus 2 {option} </dev/null >/tmp/out 2>&1 & vm=$!
-    until grep -q tick /tmp/out; do sleep 0.05; done
+    start --cpus 2 {option}
     for task in /proc/$vm/task/*; do
         echo $(awk '/^Seccomp:|^NoNewPrivs:/ {{ word[$1] = $2 }}
             END {{ print word["Seccomp:"] ":" word["NoNewPrivs:"] }}' $task/status)
