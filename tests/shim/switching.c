@@ -90,6 +90,7 @@ struct owner {
 	uint64_t seed;
 	unsigned int rounds;
 	long switches;
+	pthread_barrier_t *begin;
 };
 
 static void *own_registers(void *arg)
@@ -99,6 +100,8 @@ static void *own_registers(void *arg)
 
 	pin(owner->cpu);
 	CHECK_EQ(vm_attach(owner->fd, owner->index), 0);
+	/* Who is alone on the CPU has nobody to yield to. */
+	pthread_barrier_wait(owner->begin);
 	for (unsigned int i = 0; i < owner->rounds; i++) {
 		write_all(owner->seed + i);
 		sched_yield();
@@ -111,13 +114,15 @@ static void *own_registers(void *arg)
 
 static void owners_on_one_cpu(int fd0, int fd1, int fd2)
 {
+	pthread_barrier_t begin;
 	struct owner owners[] = {
-		{.fd = fd0, .index = 0, .seed = 0x1000, .rounds = 2000},
-		{.fd = fd1, .index = 1, .seed = 0x2001, .rounds = 2000},
-		{.fd = fd2, .index = DUVISOR_INDEX_NONE, .seed = 0x3002, .rounds = 2000},
+		{.fd = fd0, .index = 0, .seed = 0x1000, .rounds = 2000, .begin = &begin},
+		{.fd = fd1, .index = 1, .seed = 0x2001, .rounds = 2000, .begin = &begin},
+		{.fd = fd2, .index = DUVISOR_INDEX_NONE, .seed = 0x3002, .rounds = 2000, .begin = &begin},
 	};
 	pthread_t threads[3];
 
+	CHECK(!pthread_barrier_init(&begin, NULL, 3));
 	for (int i = 0; i < 3; i++)
 		threads[i] = start(own_registers, &owners[i]);
 	for (int i = 0; i < 3; i++) {
