@@ -118,7 +118,11 @@ static void owners_on_one_cpu(int fd0, int fd1, int fd2)
 	struct owner owners[] = {
 		{.fd = fd0, .index = 0, .seed = 0x1000, .rounds = 2000, .begin = &begin},
 		{.fd = fd1, .index = 1, .seed = 0x2001, .rounds = 2000, .begin = &begin},
-		{.fd = fd2, .index = DUVISOR_INDEX_NONE, .seed = 0x3002, .rounds = 2000, .begin = &begin},
+		{.fd = fd2,
+		 .index = DUVISOR_INDEX_NONE,
+		 .seed = 0x3002,
+		 .rounds = 2000,
+		 .begin = &begin},
 	};
 	pthread_t threads[3];
 
