@@ -18,6 +18,13 @@
 #define CAUSE_STORE_ACCESS 7
 
 #define INSN_WFI 0x10500073
+/* csrrs rd, time, x0; csrrc, csrrsi and csrrci differ in the two bits, and a write is never legal. */
+#define INSN_RDTIME 0xc0102073
+#define INSN_RDTIME_FORMS (5U << 12)
+#define INSN_RD_SHIFT 7
+#define INSN_RD_MASK (31U << INSN_RD_SHIFT)
+
+#define COUNTEREN_TM 2
 
 typedef int exit_fn(struct vcpu *vcpu, struct vcpu_trap *trap);
 
@@ -137,6 +144,22 @@ static int exit_guest_page_fault(struct vcpu *vcpu, struct vcpu_trap *trap)
 	return access_device(vcpu, trap, &access);
 }
 
+/* rdtime of a guest without stimecmp, which one bit of hucounteren refuses together with time. False: it is none. */
+static bool read_time(struct vcpu *vcpu, const struct vcpu_trap *trap)
+{
+	unsigned int rd = (trap->tval & INSN_RD_MASK) >> INSN_RD_SHIFT;
+
+	if (!vcpu->vm->config->no_sstc ||
+	    (trap->tval & ~(uint64_t)(INSN_RDTIME_FORMS | INSN_RD_MASK)) != INSN_RDTIME)
+		return false;
+	/* What the guest's kernel lets its processes read is its own affair. */
+	if (!(trap->status & HUSTATUS_SPVP) && !(hart_read_huvscounteren() & COUNTEREN_TM))
+		return false;
+	if (rd)
+		vcpu->gpr[rd] = vcpu_guest_time();
+	return true;
+}
+
 static int exit_virtual_instruction(struct vcpu *vcpu, struct vcpu_trap *trap)
 {
 	/* In VU-mode it is an illegal instruction, as in U-mode of a hart without the H extension. */
@@ -144,6 +167,8 @@ static int exit_virtual_instruction(struct vcpu *vcpu, struct vcpu_trap *trap)
 		vcpu_wait_for_interrupt(vcpu);
 		return VCPU_RESUME_NEXT;
 	}
+	if (read_time(vcpu, trap))
+		return VCPU_RESUME_NEXT;
 	if (vcpu->imsic && trap->status & HUSTATUS_SPVP && !imsic_csr_access(vcpu, trap->tval))
 		return VCPU_RESUME_NEXT;
 	/* What a hart without the H extension would do; tval holds the instruction already. */

@@ -426,6 +426,10 @@ static const struct row table[] = {
 	 SET(no_reboot)},
 	{"no-sandbox", 0, NULL, "keep the right to all system calls while the guest runs",
 	 SET(no_sandbox)},
+	{"no-sstc", 0, NULL,
+	 "the guest has no timer register (stimecmp) and asks the\nfirmware; its reads of the time "
+	 "exit",
+	 SET(no_sstc)},
 	{"nodefaults", 0, NULL,
 	 "only the devices that are asked for: no clock, no reset or panic\ndevice, and "
 	 "no serial port without --console serial",

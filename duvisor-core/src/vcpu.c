@@ -36,6 +36,7 @@
 
 /* cycle, time, instret */
 #define COUNTEREN_BASIC 0x7
+#define COUNTEREN_TIME 0x2
 
 /* There is no compressed one. */
 #define ECALL_LENGTH 4
@@ -147,7 +148,7 @@ void vcpu_send_ext_irq(struct vcpu *vcpu)
 	post_or_kick(vcpu, HUVIP_VSEIP, VCPU_REQ_EXT_IRQ);
 }
 
-static uint64_t guest_time(void)
+uint64_t vcpu_guest_time(void)
 {
 	return hart_time() + hart_read_hutimedelta();
 }
@@ -160,7 +161,7 @@ bool vcpu_interrupt_pending(void)
 	/* vsie has the S-level bit positions, huvip those of the VS level: one to the left. */
 	if (hart_read_huvip() >> 1 & enabled)
 		return true;
-	return enabled & VSIE_TIMER && guest_time() >= hart_read_huvstimecmp();
+	return enabled & VSIE_TIMER && vcpu_guest_time() >= hart_read_huvstimecmp();
 }
 
 static void add_ticks(struct timespec *at, uint64_t ticks, uint64_t frequency)
@@ -178,7 +179,7 @@ static bool timer_deadline(const struct vcpu *vcpu, struct timespec *at)
 {
 	uint64_t frequency = vcpu->vm->isa.timebase_frequency;
 	uint64_t due = hart_read_huvstimecmp();
-	uint64_t now = guest_time();
+	uint64_t now = vcpu_guest_time();
 	uint64_t ticks = due > now ? due - now : 0;
 
 	if (!(hart_read_huvsie() & VSIE_TIMER) || ticks / frequency > MAX_SLEEP_SEC)
@@ -288,7 +289,8 @@ static void reset_hart(struct vcpu *vcpu)
 	const struct vm *vm = vcpu->vm;
 
 	hart_write_huedeleg(HUEDELEG_MASK);
-	hart_write_hucounteren(COUNTEREN_BASIC);
+	/* One bit is for stimecmp and time both (docs/isa.md, CNT-1): without the one, the other exits. */
+	hart_write_hucounteren(COUNTEREN_BASIC & ~(vm->config->no_sstc ? COUNTEREN_TIME : 0ULL));
 	hart_write_hutimedelta(vm->time_delta);
 	hart_write_hugatp(gstage_hugatp(&vm->gstage));
 	hart_fence_stage2();

@@ -142,6 +142,9 @@ void vcpu_fence_wait(struct vcpu *vcpu);
 /* Give the hart the external interrupt's level as controller or interrupt file have it now. */
 void vcpu_sync_ext_irq(const struct vcpu *vcpu);
 
+/* What the guest reads as its time, in ticks. */
+uint64_t vcpu_guest_time(void);
+
 /* An interrupt is pending and enabled, whatever vsstatus.SIE says. */
 bool vcpu_interrupt_pending(void);
 

@@ -145,7 +145,11 @@ static int choose_irqchip(struct vm *vm)
 /* What the guest's harts may have: what the module offers, less what the user does not want. */
 static uint64_t guest_features(const struct vm *vm)
 {
-	return vm->aia ? vm->shim.features : vm->shim.features & ~(uint64_t)DUVISOR_FEATURE_AIA;
+	uint64_t without = vm->aia ? 0 : DUVISOR_FEATURE_AIA;
+
+	if (vm->config->no_sstc)
+		without |= DUVISOR_FEATURE_STIMECMP;
+	return vm->shim.features & ~without;
 }
 
 /* 0; -errno; or the vm_exit to end with. */

@@ -123,6 +123,7 @@ struct vm_config {
 	bool watchdog;  /* there is one; it does nothing until the guest enables it */
 	bool no_reboot; /* a reboot ends the VM like a power-off */
 	bool no_sandbox;
+	bool no_sstc;      /* guests have SBI TIME only, no stimecmp */
 	bool ignore_panic; /* no panic device: the guest deals with its panics alone */
 	bool nodefaults;   /* no devices but those asked for */
 	bool lazy_map;     /* for tests: fill stage 2 by 4 KiB pages on demand */

@@ -12,7 +12,10 @@ PAYLOADS = BUILD / "tests" / "guest"
 @pytest.mark.parametrize("payload, options", [
     ("mmio", ""),
     ("mmio", "--lazy-stage2"),
+    ("no_sstc", "--no-sstc"),
+    ("no_sstc", "--no-sstc --idle native"),
     ("smp", "--cpus 2"),
+    ("smp", "--cpus 2 --no-sstc"),
     ("smp", "--cpus 2 --lazy-stage2 --prealloc"),
     ("smp", "--cpus 2 --idle native"),
     ("smp", "--cpus 2 --idle poll"),

@@ -40,6 +40,24 @@ def test_cpus_of_a_guest_go_and_come_back():
     assert [line for line in lines if line in ("1", "4")] == ["1", "4"] * 5
 
 
+def test_linux_without_sstc(console):
+    guest = console("--cpus", 2, "--", "--no-sstc")
+    guest.expect_exact("guest# ")
+    assert "sstc" not in guest.ask("cat /proc/cpuinfo")
+    log = guest.ask("dmesg")
+    assert "SBI TIME extension detected" in log and "via sstc" not in log
+
+    def timer():
+        return int(guest.ask("awk '/riscv-timer$/ { print $2 + $3 }' /proc/interrupts"))
+    before = timer()
+    # date reads the time in user mode.
+    first = int(guest.ask("date +%s"))
+    assert int(guest.ask("sleep 1; date +%s")) > first
+    assert timer() > before
+    guest.sendline("poweroff -f")
+    assert guest.finish() == 0
+
+
 TWENTY = """
 for i in $(seq 20); do
     duvisor run -k /share/mmio.elf --mem 8M </dev/null >/tmp/out.$i 2>&1 &

@@ -136,6 +136,47 @@ static void test_virtual_instruction(void **state)
 	expect_injected(2, WFI, 2ULL << 32);
 }
 
+#define RDTIME_A0 0xc0102573
+#define STIMECMP_READ 0x14d02573
+
+static void read_time(uint64_t insn, uint64_t status)
+{
+	hart_write_huvsstatus(0);
+	vcpu->gpr[REG_A0] = 1;
+	fake_run(vcpu, (struct vcpu_trap){.cause = 22, .epc = EPC, .tval = insn, .status = status});
+}
+
+static void test_time_without_sstc(void **state)
+{
+	(void)state;
+	/* A guest with Sstc never exits for it. */
+	read_time(RDTIME_A0, HUSTATUS_SPVP);
+	expect_injected(2, RDTIME_A0, VSSTATUS_SPP);
+	f.config.no_sstc = true;
+	hart_write_hutimedelta(1000);
+	read_time(RDTIME_A0, HUSTATUS_SPVP);
+	assert_int_equal(hart_read_huepc(), EPC + 4);
+	assert_int_equal(vcpu->gpr[REG_A0], hart_time() + 1000);
+	read_time(0xc0107573, HUSTATUS_SPVP); /* csrrci a0, time, 0 */
+	assert_int_equal(vcpu->gpr[REG_A0], hart_time() + 1000);
+	read_time(0xc0102073, HUSTATUS_SPVP); /* into x0 */
+	assert_int_equal(vcpu->gpr[0], 0);
+	/* The timer register does not exist; nor do writes of the time, or other counters. */
+	read_time(STIMECMP_READ, HUSTATUS_SPVP);
+	expect_injected(2, STIMECMP_READ, VSSTATUS_SPP);
+	read_time(0xc010a573, HUSTATUS_SPVP); /* csrrs a0, time, x1 */
+	expect_injected(2, 0xc010a573, VSSTATUS_SPP);
+	read_time(0xc0302573, HUSTATUS_SPVP);
+	expect_injected(2, 0xc0302573, VSSTATUS_SPP);
+	/* A process of the guest reads it if the guest's kernel lets it. */
+	hart_write_huvscounteren(5);
+	read_time(RDTIME_A0, 0);
+	expect_injected(2, RDTIME_A0, 0);
+	hart_write_huvscounteren(2);
+	read_time(RDTIME_A0, 0);
+	assert_int_equal(vcpu->gpr[REG_A0], hart_time() + 1000);
+}
+
 /* A device that remembers, at 0x10000000. */
 static uint64_t device_value;
 static int device_result;
@@ -311,6 +352,7 @@ int main(void)
 		ROW(test_every_cause),
 		ROW(test_exit_from_hypervisor_is_a_crash),
 		ROW(test_virtual_instruction),
+		ROW(test_time_without_sstc),
 		ROW(test_mmio),
 		ROW(test_hot_places),
 		ROW(test_mmio_refused),
