@@ -52,6 +52,35 @@ def test_killed_leaves_nothing(number, status):
     assert said == [str(status), "0", "0", "0", "unloaded"]
 
 
+def test_ctrl_c_without_a_terminal_leaves_nothing():
+    """A command in the background ignores SIGINT: this one is in the foreground, as a script's is."""
+    said = life("""
+    kill $vm; wait $vm 2>/dev/null; : >/tmp/out
+    (until grep -q tick /tmp/out; do sleep 0.05; done; kill -INT $(pidof duvisor)) &
+    sh -c 'duvisor run --kernel /share/ticks.elf --mem 4M </dev/null >/tmp/out 2>&1; echo $?'
+    ps | grep -v grep | grep -c 'duvisor run'
+    duvisor run --kernel /share/off.elf; echo $?
+    rmmod duvisor && echo unloaded
+    """)
+    assert said == ["130", "0", "0", "unloaded"]
+
+
+def test_memory_beside_the_guests_own():
+    """Of the process's resident pages, those that are not guest RAM: with Linux up, below 3 MiB."""
+    said = life(r"""
+    kill $vm; wait $vm 2>/dev/null
+    duvisor run -k /guest/Image -i /guest/initramfs.cpio.gz --mem 256M \
+        -p 'console=ttyS0 quiet -- sh -c "echo up; sleep 1000"' </dev/null >/tmp/out 2>&1 & vm=$!
+    until grep -q up /tmp/out; do sleep 0.05; done
+    awk '/^Size/ { ram = ($2 == 256 * 1024) } /^Rss/ { kib[ram] += $2 } END { print kib[0], kib[1] }' \
+        /proc/$vm/smaps
+    kill $vm
+    """)
+    beside, ram = map(int, said)
+    assert 0 < beside < 3 * 1024
+    assert ram > 4 * 1024
+
+
 def test_module_in_use_stays():
     said = life("rmmod duvisor 2>/dev/null; echo $?; a=$(lines); sleep 0.5; b=$(lines)\n"
                 "echo $((b - a)); kill $vm")
