@@ -17,12 +17,13 @@ void asm_offsets(void)
 	OFFSET("VCPU_GPR_BASE", vcpu, gpr);
 	OFFSET("VCPU_HOST_SP", vcpu, host_sp);
 	OFFSET("VCPU_REQUEST", vcpu, request);
-	OFFSET("VCPU_INDEX", vcpu, index);
+	OFFSET("VCPU_HART_ID", vcpu, hart_id);
 	OFFSET("VCPU_VM", vcpu, vm);
 	OFFSET("VCPU_HOT", vcpu, hot);
 	OFFSET("VCPU_SLEEPING", vcpu, sleeping);
-	OFFSET("VM_VCPU_COUNT", vm, vcpu_count);
 	OFFSET("VM_VCPU", vm, vcpu);
+	OFFSET("VM_HART", vm, hart);
+	VALUE("HART_ID_SHIFT", HART_ID_SHIFT);
 	OFFSET("DEVICE_OPS", device, ops);
 	OFFSET("DEVICE_BASE", device, base);
 	OFFSET("DEVICE_SIZE", device, size);

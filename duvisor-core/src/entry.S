@@ -176,23 +176,29 @@ hart_exit:
 	csrr	t0, CSR_HUSCRATCH
 	addi	t0, t0, -1
 	bnez	t0, .Lexit
-	lwu	t0, VCPU_INDEX(a0)
+	lwu	t0, VCPU_HART_ID(a0)
 	bne	a1, t0, .Lipi_other
 	csrsi	CSR_HUVIP, HUVIP_VSSIP
 	li	a1, 0
 	j	.Lecall_value
 
-	/* Post first, then look whether it sleeps: vcpu_wait_for_interrupt() does the reverse. */
+	/*
+	 * Post first, then look whether it sleeps: vcpu_wait_for_interrupt() does the reverse. t1 = the vCPU of
+	 * the hart id in a1; where there is none, no post matches. The call's function is 0, so a6 is free.
+	 */
 .Lipi_other:
 	sd	t1, VCPU_GPR(6)(a0)
+	srli	t1, a1, HART_ID_SHIFT
+	bnez	t1, .Lexit_t1
 	ld	t0, VCPU_VM(a0)
-	lwu	t1, VM_VCPU_COUNT(t0)
-	bgeu	a1, t1, .Lexit_t1
-	li	t1, HUVIP_VSSIP
-	.insn	r 0x73, 0, DV_FUNCT7_HUPOST, t1, a1, t1
-	beqz	t1, .Lexit_t1
+	add	t1, t0, a1
+	lbu	t1, VM_HART(t1)
+	li	a6, HUVIP_VSSIP
+	.insn	r 0x73, 0, DV_FUNCT7_HUPOST, a6, t1, a6
+	beqz	a6, .Lexit_t1
+	li	a6, 0
 	fence	rw, rw
-	slli	t1, a1, 3
+	slli	t1, t1, 3
 	add	t0, t0, t1
 	ld	t0, VM_VCPU(t0)
 	lw	t0, VCPU_SLEEPING(t0)

@@ -64,7 +64,7 @@ static int refuse_access(struct vcpu *vcpu, struct vcpu_trap *trap, const char *
 	log_guest(&vcpu->vm->log_limit, LOG_INFO,
 		  "hart %u: %s at 0x%" PRIx64 " (pc 0x%" PRIx64 ", instruction 0x%" PRIx64
 		  "): access fault",
-		  vcpu->index, what, trap->gpa, trap->epc, trap->inst);
+		  vcpu->hart_id, what, trap->gpa, trap->epc, trap->inst);
 	return inject_access_fault(trap);
 }
 

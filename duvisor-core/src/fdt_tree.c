@@ -8,6 +8,7 @@
 
 #include "dev/board.h"
 #include "device.h"
+#include "vcpu.h"
 #include "vm.h"
 
 #define NODE_NAME_SIZE 48
@@ -119,7 +120,7 @@ static int write_memory(const struct vm *vm, void *fdt)
 	return err ?: fdt_end_node(fdt);
 }
 
-static int write_intc(void *fdt, unsigned int hart)
+static int write_intc(void *fdt, unsigned int cpu)
 {
 	int err = fdt_begin_node(fdt, "interrupt-controller");
 
@@ -127,7 +128,7 @@ static int write_intc(void *fdt, unsigned int hart)
 	err = err ?: fdt_property_u32(fdt, "#interrupt-cells", 1);
 	err = err ?: fdt_property(fdt, "interrupt-controller", NULL, 0);
 	err = err ?: fdt_property_string(fdt, "compatible", "riscv,cpu-intc");
-	err = err ?: fdt_property_u32(fdt, "phandle", FDT_TREE_PHANDLE_CPU(hart));
+	err = err ?: fdt_property_u32(fdt, "phandle", FDT_TREE_PHANDLE_CPU(cpu));
 	return err ?: fdt_end_node(fdt);
 }
 
@@ -136,9 +137,10 @@ static int write_block_size(void *fdt, const char *name, uint32_t size)
 	return size ? fdt_property_u32(fdt, name, size) : 0;
 }
 
-static int write_cpu(const struct vm *vm, void *fdt, unsigned int hart)
+static int write_cpu(const struct vm *vm, void *fdt, unsigned int cpu)
 {
 	const struct guest_isa *isa = &vm->isa;
+	unsigned int hart = vm->vcpu[cpu]->hart_id;
 	int err = fdt_tree_begin(fdt, "cpu", hart);
 
 	err = err ?: fdt_property_string(fdt, "device_type", "cpu");
@@ -154,7 +156,7 @@ static int write_cpu(const struct vm *vm, void *fdt, unsigned int hart)
 	err = err ?: fdt_property_string(fdt, "mmu-type", isa->mmu_type);
 	err = err ?: write_block_size(fdt, "riscv,cbom-block-size", isa->cbom_block_size);
 	err = err ?: write_block_size(fdt, "riscv,cboz-block-size", isa->cboz_block_size);
-	err = err ?: write_intc(fdt, hart);
+	err = err ?: write_intc(fdt, cpu);
 	return err ?: fdt_end_node(fdt);
 }
 
@@ -164,8 +166,8 @@ static int write_cpus(const struct vm *vm, void *fdt)
 
 	err = err ?: cells(fdt, 1, 0);
 	err = err ?: fdt_property_u32(fdt, "timebase-frequency", vm->isa.timebase_frequency);
-	for (unsigned int hart = 0; hart < vm->vcpu_count; hart++)
-		err = err ?: write_cpu(vm, fdt, hart);
+	for (unsigned int cpu = 0; cpu < vm->vcpu_count; cpu++)
+		err = err ?: write_cpu(vm, fdt, cpu);
 	return err ?: fdt_end_node(fdt);
 }
 

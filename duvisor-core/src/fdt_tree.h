@@ -41,7 +41,7 @@ int fdt_tree_adapt(const struct vm *vm, const struct fdt_tree_boot *boot, const 
 #define FDT_TREE_PHANDLE_WDT_CLOCK 3
 #define FDT_TREE_PHANDLE_IMSIC 4
 #define FDT_TREE_PHANDLE_APLIC 5
-#define FDT_TREE_PHANDLE_CPU(hart) (0x100 + (hart))
+#define FDT_TREE_PHANDLE_CPU(cpu) (0x100 + (cpu)) /* by index in vm->vcpu */
 
 /* Open the node name@base. */
 int fdt_tree_begin(void *fdt, const char *name, uint64_t base);

@@ -151,6 +151,15 @@ static int parse_cpu_affinity(struct options *options, const char *arg)
 	return 0;
 }
 
+static int parse_hart_ids(struct options *options, const char *arg)
+{
+	char why[128];
+
+	if (hart_ids_parse(&options->config.hart_ids, arg, why, sizeof(why)))
+		return error(options, "bad hart ids '%s': %s", arg, why);
+	return 0;
+}
+
 static int parse_serial(struct options *options, struct vm_disk *disk, const char *serial)
 {
 	size_t len = strlen(serial);
@@ -396,6 +405,9 @@ static const struct row table[] = {
 	 "filled in",
 	 SET(dtb)},
 	{"dump-dtb", 0, "FILE", "write the device tree that the guest gets to FILE", SET(dump_dtb)},
+	{"hart-ids", 0, "LIST",
+	 "what the guest calls its vCPUs, as in 0,2,5-7; the first one\nboots (default: 0 and up)",
+	 CALL(parse_hart_ids)},
 	{"help", 'h', NULL, "show this text and exit", CALL(parse_help)},
 	{"hugepages", 0, NULL, "back the guest's memory by huge pages where the host can",
 	 SET(hugepages)},
@@ -591,14 +603,28 @@ static int parse_options(struct options *options, int argc, char **argv)
 	return 0;
 }
 
+/* As many vCPUs as --cpus says, or as there are hart ids, or one. */
+static int choose_cpus(struct options *options)
+{
+	unsigned int ids = options->config.hart_ids.count;
+
+	if (!options->config.cpus)
+		options->config.cpus = ids ? ids : 1;
+	if (ids && ids != options->config.cpus)
+		return error(options, "%u vCPUs cannot have %u hart ids", options->config.cpus,
+			     ids);
+	return 0;
+}
+
 static int parse_run(struct options *options, int argc, char **argv)
 {
 	options->config.ram_size = DEFAULT_RAM;
-	options->config.cpus = 1;
 	if (parse_options(options, argc, argv))
 		return -1;
 	if (options->command != OPTIONS_RUN)
 		return 0;
+	if (choose_cpus(options))
+		return -1;
 	options->config.virtio_console = options->console == CONSOLE_VIRTIO;
 	options->config.serial = options->console == CONSOLE_SERIAL ||
 		(options->console == CONSOLE_DEFAULT && !options->config.nodefaults);

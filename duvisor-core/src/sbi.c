@@ -61,22 +61,31 @@ bool sbi_ecall_fast(struct vcpu *vcpu)
 	return ext && ext->fast && call_extension(vcpu, ext) == VCPU_RESUME_NEXT;
 }
 
-int64_t sbi_for_harts(struct vcpu *vcpu, uint64_t mask, uint64_t base,
-		      void (*fn)(struct vcpu *caller, struct vcpu *target, const void *arg),
+static void for_all_harts(struct vcpu *vcpu, sbi_hart_fn *fn, const void *arg)
+{
+	for (unsigned int i = 0; i < vcpu->vm->vcpu_count; i++)
+		fn(vcpu, vcpu->vm->vcpu[i], arg);
+}
+
+/* Every bit names a hart. No id is as large as the first base that could wrap around. */
+static bool mask_is_good(const struct vm *vm, uint64_t mask, uint64_t base)
+{
+	for (; mask; mask &= mask - 1)
+		if (base >= HART_ID_LIMIT || !vm_hart(vm, base + (uint64_t)__builtin_ctzll(mask)))
+			return false;
+	return true;
+}
+
+int64_t sbi_for_harts(struct vcpu *vcpu, uint64_t mask, uint64_t base, sbi_hart_fn *fn,
 		      const void *arg)
 {
-	const struct vm *vm = vcpu->vm;
-	uint64_t count = vm->vcpu_count;
-
 	if (base == UINT64_MAX) {
-		base = 0;
-		mask = UINT64_MAX >> (64 - count);
+		for_all_harts(vcpu, fn, arg);
+		return SBI_SUCCESS;
 	}
-	/* Bits that would name a hart behind the last one. */
-	if (mask && (base >= count || mask >> 1 >> (count - base - 1)))
+	if (!mask_is_good(vcpu->vm, mask, base))
 		return SBI_ERR_INVALID_PARAM;
-	for (; mask; mask >>= 1, base++)
-		if (mask & 1)
-			fn(vcpu, vm->vcpu[base], arg);
+	for (; mask; mask &= mask - 1)
+		fn(vcpu, vm_hart(vcpu->vm, base + (uint64_t)__builtin_ctzll(mask)), arg);
 	return SBI_SUCCESS;
 }

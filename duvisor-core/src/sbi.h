@@ -67,8 +67,8 @@ uint64_t sbi_probe(uint64_t eid);
  * Call fn for every hart of a hart mask (SBI, "Hart list parameter"). SBI_ERR_INVALID_PARAM, and
  * nothing is called, if the mask names a hart that does not exist.
  */
-int64_t sbi_for_harts(struct vcpu *vcpu, uint64_t mask, uint64_t base,
-		      void (*fn)(struct vcpu *caller, struct vcpu *target, const void *arg),
+typedef void sbi_hart_fn(struct vcpu *caller, struct vcpu *target, const void *arg);
+int64_t sbi_for_harts(struct vcpu *vcpu, uint64_t mask, uint64_t base, sbi_hart_fn *fn,
 		      const void *arg);
 
 /* What the functions of the base extension answer, for entry.S too. */

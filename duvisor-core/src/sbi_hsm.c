@@ -15,11 +15,6 @@ enum {
 #define SUSPEND_RETENTIVE 0x00000000U
 #define SUSPEND_NON_RETENTIVE 0x80000000U
 
-static struct vcpu *named_hart(const struct vcpu *vcpu, uint64_t id)
-{
-	return id < vcpu->vm->vcpu_count ? vcpu->vm->vcpu[id] : NULL;
-}
-
 /* Where a hart may start: an instruction of RAM. */
 static bool can_start_at(const struct vcpu *vcpu, uint64_t addr)
 {
@@ -28,7 +23,7 @@ static bool can_start_at(const struct vcpu *vcpu, uint64_t addr)
 
 static int64_t hart_start(const struct vcpu *vcpu, const struct sbi_call *call)
 {
-	struct vcpu *target = named_hart(vcpu, call->arg[0]);
+	struct vcpu *target = vm_hart(vcpu->vm, call->arg[0]);
 	uint32_t stopped = VCPU_HSM_STOPPED;
 
 	if (!target)
@@ -82,7 +77,7 @@ static int hsm_call(struct vcpu *vcpu, struct sbi_call *call)
 	case HART_STOP:
 		return hart_stop(vcpu);
 	case HART_GET_STATUS:
-		target = named_hart(vcpu, call->arg[0]);
+		target = vm_hart(vcpu->vm, call->arg[0]);
 		if (target)
 			call->value = atomic_load(&target->hsm);
 		else

@@ -58,6 +58,7 @@ int vcpu_create(struct vm *vm, unsigned int index, struct vcpu **vcpu_out)
 		return -ENOMEM;
 	vcpu->vm = vm;
 	vcpu->index = index;
+	vcpu->hart_id = hart_ids_of(&vm->config->hart_ids, index);
 	for (unsigned int i = 0; i < HOT_PLACES; i++)
 		vcpu->hot[i] = &hot_nothing;
 	vcpu->hsm = VCPU_HSM_STOPPED;
@@ -234,7 +235,7 @@ static void wait_for_request(struct vcpu *vcpu)
 void vcpu_set_start_state(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
 {
 	memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
-	vcpu->gpr[REG_A0] = vcpu->index;
+	vcpu->gpr[REG_A0] = vcpu->hart_id;
 	vcpu->gpr[REG_A1] = opaque;
 
 	hart_write_huvsstatus(VSSTATUS_UXL_64);
@@ -405,7 +406,7 @@ static void read_trap(struct vcpu_trap *trap)
 
 static void crash(struct vcpu *vcpu, const struct vcpu_trap *trap, int err)
 {
-	log_error("hart %u: exit with cause %" PRIu64 " cannot be handled: %s", vcpu->index,
+	log_error("hart %u: exit with cause %" PRIu64 " cannot be handled: %s", vcpu->hart_id,
 		  trap->cause, strerror(-err));
 	vcpu_dump(vcpu, trap);
 	vm_request_stop(vcpu->vm, VM_STOP_CRASH, 0);
@@ -536,7 +537,7 @@ void vcpu_dump(const struct vcpu *vcpu, const struct vcpu_trap *trap)
 
 	if (!out)
 		return;
-	fprintf(out, "hart %u\n", vcpu->index);
+	fprintf(out, "hart %u\n", vcpu->hart_id);
 	for (unsigned int i = 1; i < ARRAY_SIZE(gpr_name); i++)
 		fprintf(out, "%6s %016" PRIx64 "%s", gpr_name[i], vcpu->gpr[i], i % 4 ? "" : "\n");
 	fprintf(out,

@@ -72,7 +72,8 @@ struct vcpu {
 	uint64_t gpr[32]; /* the guest's, while the hart is not in the guest; gpr[0] is 0 */
 	uint64_t host_sp;
 	_Atomic uint32_t request; /* also the futex that the vCPU sleeps on */
-	unsigned int index;       /* = hart id */
+	uint32_t hart_id;         /* what the guest calls it */
+	unsigned int index;       /* in vm->vcpu, and what posts call it */
 	struct vm *vm;
 	const struct device *hot[HOT_PLACES]; /* the vCPU's own */
 	/* Used by the entry.S of another vCPU, too. */

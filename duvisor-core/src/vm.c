@@ -19,6 +19,7 @@
 #define GIB (1ULL << 30)
 
 _Static_assert(AFFINITY_VCPUS == VM_MAX_VCPUS, "each vCPU can be told where to run");
+_Static_assert(HART_IDS_VCPUS == VM_MAX_VCPUS, "each vCPU can have an id of its own");
 
 static int map_ram(struct vm *vm)
 {
@@ -63,6 +64,7 @@ static int create_vcpus(struct vm *vm)
 			  vm->shim.max_vcpus < VM_MAX_VCPUS ? vm->shim.max_vcpus : VM_MAX_VCPUS);
 		return -EINVAL;
 	}
+	hart_ids_tabulate(&vm->config->hart_ids, vm->config->cpus, vm->hart);
 	while (vm->vcpu_count < vm->config->cpus) {
 		int err = vcpu_create(vm, vm->vcpu_count, &vm->vcpu[vm->vcpu_count]);
 

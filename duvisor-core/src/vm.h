@@ -21,6 +21,7 @@
 #include "gstage.h"
 #include "gstage_pool.h"
 #include "guest_isa.h"
+#include "hart_ids.h"
 #include "idle.h"
 #include "io.h"
 #include "irqchip.h"
@@ -115,6 +116,7 @@ struct vm_config {
 	unsigned int cpus;
 	enum vm_irqchip irqchip;
 	struct affinity affinity;
+	struct hart_ids hart_ids; /* as many as cpus, or none */
 	enum idle_policy idle;
 	bool serial; /* the console is a 16550 UART (it is SBI's DBCN in any case) */
 	bool virtio_console;
@@ -144,7 +146,8 @@ enum vm_phase {
 struct vm {
 	/* Used by entry.S, whose offsets are short. */
 	unsigned int vcpu_count;
-	struct vcpu *vcpu[VM_MAX_VCPUS]; /* index = hart id */
+	struct vcpu *vcpu[VM_MAX_VCPUS];
+	uint8_t hart[HART_ID_LIMIT]; /* hart id -> index in vcpu, or HART_ID_NONE */
 
 	const struct vm_config *config;
 	struct shim shim;
@@ -191,6 +194,14 @@ void vm_destroy(struct vm *vm);
  * instruction once they notice, the calling one none at all. Any member thread, with any lock but vm->lock.
  */
 void vm_request_stop(struct vm *vm, enum vm_stop reason, unsigned int code);
+
+/* The vCPU that the guest knows by this hart id, or NULL. */
+static inline struct vcpu *vm_hart(const struct vm *vm, uint64_t id)
+{
+	if (id >= HART_ID_LIMIT || vm->hart[id] == HART_ID_NONE)
+		return NULL;
+	return vm->vcpu[vm->hart[id]];
+}
 
 /* vCPU threads: wait here while the VM is parked. False: the thread must end. */
 bool vm_park(struct vm *vm);

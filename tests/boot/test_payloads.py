@@ -16,6 +16,8 @@ PAYLOADS = BUILD / "tests" / "guest"
     ("no_sstc", "--no-sstc --idle native"),
     ("smp", "--cpus 2"),
     ("smp", "--cpus 2 --no-sstc"),
+    ("smp", "--hart-ids 5,2"),
+    ("smp", "--hart-ids 0,1023"),
     ("smp", "--cpus 2 --lazy-stage2 --prealloc"),
     ("smp", "--cpus 2 --idle native"),
     ("smp", "--cpus 2 --idle poll"),

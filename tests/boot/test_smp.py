@@ -58,6 +58,30 @@ def test_linux_without_sstc(console):
     assert guest.finish() == 0
 
 
+@pytest.mark.parametrize("options", [[], ["--host-aia", "3"]])
+def test_linux_with_gaps_between_the_hart_ids(console, options):
+    guest = console("--cpus", 4, "--append", "quiet", *options,
+                    "--", "--hart-ids", "70,2,5,1023")
+    guest.expect_exact("guest# ")
+    harts = guest.ask("sed -n 's/^hart\\t.*: //p' /proc/cpuinfo").split()
+    assert harts[0] == "70" and sorted(map(int, harts)) == [2, 5, 70, 1023]
+    assert guest.ask("nproc") == "4"
+    # Off and on: HSM; a device's interrupts on each; and IPIs, which all this needs. Lines are kept short:
+    # the shell breaks long ones.
+    irq = guest.ask("awk -F: '/ttyS0/ { print $1 }' /proc/interrupts").strip()
+    guest.ask(f"cd /proc/irq/{irq}; cpus=/sys/devices/system/cpu")
+    for cpu in (1, 2, 3):
+        guest.ask(f"echo 0 >$cpus/cpu{cpu}/online")
+        assert guest.ask("nproc") == "3"
+        guest.ask(f"echo 1 >$cpus/cpu{cpu}/online")
+        assert guest.ask("nproc") == "4"
+        guest.ask(f"echo {cpu} >smp_affinity_list")
+        assert guest.ask("cat effective_affinity_list") == str(cpu)
+        assert guest.ask("echo typed on $((40 + 2))") == "typed on 42"
+    guest.sendline("poweroff -f")
+    assert guest.finish() == 0
+
+
 TWENTY = """
 for i in $(seq 20); do
     duvisor run -k /share/mmio.elf --mem 8M </dev/null >/tmp/out.$i 2>&1 &

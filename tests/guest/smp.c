@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Two harts: start and stop, IPIs, fences of the other hart's translations, sleep. Needs
- * --cpus 2. Prints one TAP line per case.
+ * --cpus 2, whatever the hart ids are. Prints one TAP line per case.
  */
 #include "guest.h"
 
@@ -14,6 +14,11 @@
 #define SIP_SOFT (1ul << 1)
 
 #define ROUNDS 2000
+#define MAX_HART_ID 1024
+
+/* The harts: this one, and the other, which is called hart 1 below. */
+static long own_id;
+static long other_id;
 
 static unsigned int number;
 static int failures;
@@ -31,6 +36,15 @@ static void check(const char *name, int good)
 static struct sbi_ret hsm(long fid, long a0, long a1, long a2)
 {
 	return sbi_call(SBI_EXT_HSM, fid, a0, a1, a2);
+}
+
+/* The other way to name the same hart: by bit 1 of a mask that begins one earlier. */
+static void send_ipi(long id, int by_bit_1)
+{
+	if (by_bit_1 && id)
+		sbi_call(SBI_EXT_IPI, 0, 2, id - 1, 0);
+	else
+		sbi_call(SBI_EXT_IPI, 0, 1, id, 0);
 }
 
 static volatile uint64_t started_with[2];
@@ -88,7 +102,7 @@ static void serve_pings(void)
 			continue;
 		__asm__ volatile("csrc sip, %0" : : "r"(SIP_SOFT));
 		pings++;
-		sbi_call(SBI_EXT_IPI, 0, 1, 0, 0);
+		send_ipi(own_id, pings % 2);
 	}
 }
 
@@ -126,7 +140,7 @@ static int status_becomes(long want)
 {
 	uint64_t end = csr_read(time) + 5 * TIMEBASE;
 
-	while (hsm(2, 1, 0, 0).value != want)
+	while (hsm(2, other_id, 0, 0).value != want)
 		if (csr_read(time) > end)
 			return 0;
 	return 1;
@@ -136,19 +150,20 @@ static void start_and_stop(void)
 {
 	int good = 1;
 
-	check("hart 1 is stopped at first", hsm(2, 1, 0, 0).value == 1);
+	check("hart 1 is stopped at first", hsm(2, other_id, 0, 0).value == 1);
 	for (long i = 0; i < 50; i++) {
 		command = RUN;
-		good &= hsm(0, 1, (long)hart1_start, 1000 + i).error == 0;
+		good &= hsm(0, other_id, (long)hart1_start, 1000 + i).error == 0;
 		wait_until(&started_with[1], (uint64_t)(1000 + i));
-		good &= started_with[0] == 1 && started_with[1] == (uint64_t)(1000 + i);
-		good &= hsm(0, 1, (long)hart1_start, 0).error == -6;
+		good &= started_with[0] == (uint64_t)other_id &&
+			started_with[1] == (uint64_t)(1000 + i);
+		good &= hsm(0, other_id, (long)hart1_start, 0).error == -6;
 		command = STOP;
 		good &= status_becomes(1);
 	}
 	check("hart 1 starts and stops 50 times", good);
 	command = RUN;
-	hsm(0, 1, (long)hart1_start, 7);
+	hsm(0, other_id, (long)hart1_start, 7);
 	check("... and once more, to stay", status_becomes(0));
 }
 
@@ -163,14 +178,14 @@ static void ping_pong(void)
 	csr_write(sie, SIE_SOFT | SIE_TIMER);
 	sbi_call(SBI_EXT_TIME, 0, (long)end, 0, 0);
 	for (i = 0; i < ROUNDS && csr_read(time) < end; i++) {
-		sbi_call(SBI_EXT_IPI, 0, 2, 0, 0);
+		send_ipi(other_id, i % 2);
 		while (!(csr_read(sip) & SIP_SOFT) && csr_read(time) < end)
 			__asm__ volatile("wfi");
 		__asm__ volatile("csrc sip, %0" : : "r"(SIP_SOFT));
 	}
 	check("2000 IPIs there and back, both harts asleep between", pings == ROUNDS);
 	command = RUN;
-	sbi_call(SBI_EXT_IPI, 0, 2, 0, 0);
+	send_ipi(other_id, 0);
 	csr_write(sie, 0);
 }
 
@@ -186,7 +201,7 @@ static void remote_fences(void)
 
 		map_window(i & 1);
 		__asm__ volatile("fence rw, rw" : : : "memory");
-		sbi_call(SBI_EXT_RFENCE, 1, 2, 0, (long)WINDOW);
+		sbi_call(SBI_EXT_RFENCE, 1, 1, other_id, (long)WINDOW);
 		/* Two answers: the first may have been read before the fence. */
 		answer = 0;
 		while (!answer)
@@ -222,15 +237,55 @@ static void sleep(void)
 	check("wfi wakes on the timer, never early", worst < TIMEBASE);
 }
 
+/* SBI, "Binary Encoding": a call changes a0 and a1 only. */
+static void registers_stay(void)
+{
+	register long a0 __asm__("a0") = 1;
+	register long a1 __asm__("a1") = other_id;
+	register long a6 __asm__("a6") = 0;
+	register long a7 __asm__("a7") = SBI_EXT_IPI;
+	register long t0 __asm__("t0") = 55;
+	register long t1 __asm__("t1") = 66;
+
+	__asm__ volatile("ecall" : "+r"(a0), "+r"(a1), "+r"(a6), "+r"(a7), "+r"(t0), "+r"(t1));
+	check("an IPI leaves the registers alone",
+	      !a0 && !a1 && !a6 && a7 == SBI_EXT_IPI && t0 == 55 && t1 == 66);
+}
+
+/* A mask that names a hart which is not there does nothing at all; get_status says so, too. */
+static void absent_harts(void)
+{
+	int good = 1;
+
+	for (long id = 0; id <= MAX_HART_ID; id++) {
+		if (id == own_id || id == other_id)
+			continue;
+		good &= hsm(2, id, 0, 0).error == -3;
+		good &= sbi_call(SBI_EXT_IPI, 0, 1, id, 0).error == -3;
+		good &= sbi_call(SBI_EXT_RFENCE, 0, 1, id, 0).error == -3;
+	}
+	check("no other hart exists", good && !(csr_read(sip) & SIP_SOFT));
+}
+
+static int find_other(void)
+{
+	for (other_id = 0; other_id < MAX_HART_ID; other_id++)
+		if (other_id != own_id && !hsm(2, other_id, 0, 0).error)
+			return 1;
+	return 0;
+}
+
 int main(long hart, void *fdt)
 {
-	(void)hart;
 	(void)fdt;
+	own_id = hart;
 	setup_tables();
-	check("there is a second hart", hsm(2, 1, 0, 0).error == 0);
+	check("there is a second hart", find_other());
 	if (!failures) {
+		absent_harts();
 		start_and_stop();
 		ping_pong();
+		registers_stay();
 		remote_fences();
 		sleep();
 	}

@@ -72,6 +72,7 @@ static inline void board_setup(unsigned int cpus)
 		board.vm.vcpu[i] = calloc(1, sizeof(struct vcpu));
 		assert_non_null(board.vm.vcpu[i]);
 		board.vm.vcpu[i]->index = i;
+		board.vm.vcpu[i]->hart_id = i;
 		board.vm.vcpu_count++;
 	}
 }

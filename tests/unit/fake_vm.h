@@ -46,6 +46,7 @@ static inline void fake_vm_setup(struct fake_vm *f, unsigned int cpus)
 	assert_int_equal(gstage_pool_create(&f->vm.gstage_pool, f->vm.mem.size, GSTAGE_PAGE_SIZE),
 			 0);
 	assert_int_equal(gstage_create(&f->vm.gstage, 3, &f->vm.gstage_pool.alloc), 0);
+	hart_ids_tabulate(&f->config.hart_ids, cpus, f->vm.hart);
 	f->vm.console = console_create();
 	assert_non_null(f->vm.console);
 	for (unsigned int i = 0; i < cpus; i++, f->vm.vcpu_count++)

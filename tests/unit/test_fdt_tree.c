@@ -147,6 +147,26 @@ static void test_cpus(void **state)
 	assert_int_equal(fdt_path_offset(blob, "/cpus/cpu@3"), -FDT_ERR_NOTFOUND);
 }
 
+/* Names and reg are hart ids; everything that refers to a hart goes by its number. */
+static void test_hart_ids(void **state)
+{
+	static const unsigned int ids[] = {5, 1023, 0};
+	char path[64];
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++)
+		board.vm.vcpu[i]->hart_id = ids[i];
+	generate(&no_initrd);
+	for (unsigned int i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "/cpus/cpu@%x", ids[i]);
+		assert_int_equal(cell(path, "reg", 0), ids[i]);
+		strcat(path, "/interrupt-controller");
+		assert_int_equal(cell(path, "phandle", 0),
+				 cell("/soc/plic@c000000", "interrupts-extended", 4 * (int)i + 2));
+	}
+	assert_int_equal(fdt_path_offset(blob, "/cpus/cpu@1"), -FDT_ERR_NOTFOUND);
+}
+
 static void test_plic(void **state)
 {
 	const char *path = "/soc/plic@c000000";
@@ -367,6 +387,7 @@ int main(void)
 		TEST(test_chosen),
 		TEST(test_seeds_differ),
 		TEST(test_cpus),
+		TEST(test_hart_ids),
 		TEST(test_plic),
 		TEST(test_devices),
 		cmocka_unit_test(test_watchdog_without_panic),

@@ -88,6 +88,16 @@ static const struct {
 	 "unknown console 'socket': known are serial, sbi and virtio, and stdio, pty, socket=PATH "
 	 "and "
 	 "file=PATH"},
+	{"duvisor run -k x --hart-ids", "option '--hart-ids' needs an argument: LIST"},
+	{"duvisor run -k x --hart-ids 0,", "bad hart ids '0,': give a list as in 0,2,5-7"},
+	{"duvisor run -k x --hart-ids 2-1", "bad hart ids '2-1': give a list as in 0,2,5-7"},
+	{"duvisor run -k x --hart-ids 0;1", "bad hart ids '0;1': give a list as in 0,2,5-7"},
+	{"duvisor run -k x --hart-ids 0-2,1", "bad hart ids '0-2,1': an id is there twice"},
+	{"duvisor run -k x --hart-ids 0-64", "bad hart ids '0-64': there are more than 64"},
+	{"duvisor run -k x --hart-ids 1024", "bad hart ids '1024': ids are below 1024"},
+	{"duvisor run -k x --hart-ids 0-99999999999999999999",
+	 "bad hart ids '0-99999999999999999999': ids are below 1024"},
+	{"duvisor run -k x -c 2 --hart-ids 0,2,5", "2 vCPUs cannot have 3 hart ids"},
 	{"duvisor run -k x --irqchip gic",
 	 "unknown interrupt controller 'gic': known are plic, aia and auto"},
 	{"duvisor run -k x --loglevel loud",
@@ -198,6 +208,23 @@ static void test_everything(void **state)
 	assert_parses("duvisor run -k x --kern y --cpus 3 -c 4");
 	assert_string_equal(options.config.kernel, "y");
 	assert_int_equal(options.config.cpus, 4);
+}
+
+static void test_hart_ids(void **state)
+{
+	(void)state;
+	assert_parses("duvisor run -k x --cpus 4 --hart-ids 7,0-2");
+	assert_int_equal(options.config.cpus, 4);
+	assert_int_equal(hart_ids_of(&options.config.hart_ids, 0), 7);
+	assert_int_equal(hart_ids_of(&options.config.hart_ids, 3), 2);
+	/* They say how many vCPUs there are. */
+	assert_parses("duvisor run -k x --hart-ids 1023,0");
+	assert_int_equal(options.config.cpus, 2);
+	assert_parses("duvisor run -k x --hart-ids 3,4 --hart-ids 0-63");
+	assert_int_equal(options.config.cpus, 64);
+	assert_parses("duvisor run -k x");
+	assert_int_equal(options.config.cpus, 1);
+	assert_int_equal(hart_ids_of(&options.config.hart_ids, 63), 63);
 }
 
 static const struct {
@@ -329,10 +356,15 @@ static void test_manual(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused),        cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_defaults),       cmocka_unit_test(test_everything),
-		cmocka_unit_test(test_consoles),       cmocka_unit_test(test_long_command_line),
-		cmocka_unit_test(test_other_commands), cmocka_unit_test(test_help),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_hart_ids),
+		cmocka_unit_test(test_consoles),
+		cmocka_unit_test(test_long_command_line),
+		cmocka_unit_test(test_other_commands),
+		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_manual),
 	};
 

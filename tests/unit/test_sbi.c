@@ -198,6 +198,53 @@ static void test_hart_masks(void **state)
 			 HUVIP_VSSIP);
 }
 
+/* Three vCPUs with these ids; the caller is the first. */
+static void rename_harts(unsigned int a, unsigned int b, unsigned int c)
+{
+	f.config.hart_ids =
+		(struct hart_ids){.count = 3, .id = {(uint16_t)a, (uint16_t)b, (uint16_t)c}};
+	hart_ids_tabulate(&f.config.hart_ids, 3, f.vm.hart);
+}
+
+static unsigned int posted(void)
+{
+	unsigned int who = 0;
+
+	for (unsigned int i = 0; i < 3; i++) {
+		who |= (hart_fake_posted[i] == HUVIP_VSSIP) << i;
+		hart_fake_posted[i] = 0;
+	}
+	return who;
+}
+
+static void test_hart_ids_with_gaps(void **state)
+{
+	(void)state;
+	rename_harts(5, 1023, 7);
+	hart_fake_resident[0] = hart_fake_resident[1] = hart_fake_resident[2] = 1;
+	assert_int_equal(CALL2(EID_IPI, 0, 5, 5), 0);
+	assert_int_equal(posted(), 5);
+	assert_int_equal(CALL2(EID_IPI, 0, 1, 1023), 0);
+	assert_int_equal(posted(), 2);
+	assert_int_equal(CALL2(EID_IPI, 0, 1ULL << 63, 960), 0);
+	assert_int_equal(posted(), 2);
+	assert_int_equal(CALL2(EID_IPI, 0, 1, -1ULL), 0);
+	assert_int_equal(posted(), 7);
+	/* A gap between, before and behind them; the numbers that vCPUs have elsewhere. */
+	assert_int_equal(CALL2(EID_IPI, 0, 7, 5), INVALID_PARAM);
+	assert_int_equal(CALL2(EID_IPI, 0, 1, 0), INVALID_PARAM);
+	assert_int_equal(CALL2(EID_IPI, 0, 3, 1023), INVALID_PARAM);
+	assert_int_equal(CALL2(EID_IPI, 0, 1, 1024), INVALID_PARAM);
+	assert_int_equal(CALL2(EID_IPI, 0, 1 << 6, -1ULL - 1), INVALID_PARAM);
+	assert_int_equal(posted(), 0);
+	assert_int_equal(CALL1(EID_HSM, 2, 1), INVALID_PARAM);
+	assert_int_equal(CALL1(EID_HSM, 2, 1024), INVALID_PARAM);
+	assert_int_equal(CALL1(EID_HSM, 2, 7), 0);
+	assert_int_equal(value, VCPU_HSM_STOPPED);
+	assert_int_equal(ecall(EID_HSM, 0, 7, MEMORY_BASE, 0, 0, 0), 0);
+	assert_int_equal(f.vm.vcpu[2]->request & VCPU_REQ_START, VCPU_REQ_START);
+}
+
 static void test_ipi_to_absent_vcpu(void **state)
 {
 	(void)state;
@@ -416,11 +463,21 @@ int main(void)
 {
 #define ROW(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		ROW(test_base),         ROW(test_unknown),        ROW(test_fast_path),
-		ROW(test_time),         ROW(test_hart_masks),     ROW(test_ipi_to_absent_vcpu),
-		ROW(test_rfence_local), ROW(test_rfence_remote),  ROW(test_hsm),
-		ROW(test_hsm_suspend),  ROW(test_srst),           ROW(test_dbcn),
-		ROW(test_full_console), ROW(test_legacy_console),
+		ROW(test_base),
+		ROW(test_unknown),
+		ROW(test_fast_path),
+		ROW(test_hart_ids_with_gaps),
+		ROW(test_time),
+		ROW(test_hart_masks),
+		ROW(test_ipi_to_absent_vcpu),
+		ROW(test_rfence_local),
+		ROW(test_rfence_remote),
+		ROW(test_hsm),
+		ROW(test_hsm_suspend),
+		ROW(test_srst),
+		ROW(test_dbcn),
+		ROW(test_full_console),
+		ROW(test_legacy_console),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
