@@ -60,6 +60,9 @@ static int hart_suspend(struct vcpu *vcpu, struct sbi_call *call)
 	atomic_store(&vcpu->hsm, VCPU_HSM_SUSPENDED);
 	vcpu_wait_for_interrupt(vcpu);
 	atomic_store(&vcpu->hsm, VCPU_HSM_STARTED);
+	/* A fence, or a stop of the VM: it is served, then the call comes again. Only an interrupt ends a suspension. */
+	if (!vcpu_interrupt_pending())
+		return VCPU_RESUME_SAME;
 	if (type == SUSPEND_RETENTIVE)
 		return VCPU_RESUME_NEXT;
 	vcpu_resume_suspended(vcpu, call->arg[1], call->arg[2]);

@@ -23,7 +23,8 @@ PAYLOADS = BUILD / "tests" / "guest"
     ("smp", "--cpus 2 --idle poll"),
 ])
 def test_payload(payload, options):
-    done = host(f"duvisor run --kernel /share/{payload}.elf {options}", "--share", PAYLOADS)
+    done = host(f"duvisor run --kernel /share/{payload}.elf {options}", "--share", PAYLOADS,
+                timeout=300)
     planned = re.search(r"^1\.\.(\d+)\s*$", done.stdout, re.M)
     assert planned, done.stdout + done.stderr
     assert "not ok" not in done.stdout, done.stdout

@@ -14,6 +14,10 @@
 #define SIP_SOFT (1ul << 1)
 
 #define ROUNDS 2000
+#define PATIENCE (100 * TIMEBASE)
+#define SUSPENSIONS 50
+#define RESUME_OPAQUE 0x5eed
+#define SUSPENDED 4
 #define MAX_HART_ID 1024
 
 /* The harts: this one, and the other, which is called hart 1 below. */
@@ -48,12 +52,17 @@ static void send_ipi(long id, int by_bit_1)
 }
 
 static volatile uint64_t started_with[2];
-static volatile uint64_t pings;
+static volatile uint64_t pinged; /* the last ping */
+static volatile uint64_t pings;  /* the last that was answered */
 static volatile uint64_t command;
 static volatile uint64_t answer;
+static volatile uint64_t resumed;
+static volatile uint64_t resumed_state;
+static volatile uint64_t resumed_pending;
+static volatile long suspended_error;
 static char stack1[4096] __attribute__((aligned(16), used));
 
-enum { RUN, STOP, PING, READ };
+enum { RUN, STOP, PING, READ, SUSPEND, SUSPEND_LOSING };
 
 /* An Sv39 root with RAM mapped 1:1 and one page at 1 GiB that changes. */
 static uint64_t root[512] __attribute__((aligned(4096)));
@@ -93,15 +102,21 @@ __asm__(".globl hart1_start\n"
 	"	call hart1\n");
 extern char hart1_start[];
 
+static void clear_ipi(void)
+{
+	__asm__ volatile("csrc sip, %0" : : "r"(SIP_SOFT));
+}
+
 static void serve_pings(void)
 {
 	csr_write(sie, SIE_SOFT);
 	while (command == PING) {
 		__asm__ volatile("wfi");
-		if (!(csr_read(sip) & SIP_SOFT))
+		clear_ipi();
+		/* An IPI may come twice: only a new ping is answered. */
+		if (pings == pinged)
 			continue;
-		__asm__ volatile("csrc sip, %0" : : "r"(SIP_SOFT));
-		pings++;
+		pings = pinged;
 		send_ipi(own_id, pings % 2);
 	}
 }
@@ -110,7 +125,16 @@ void hart1(uint64_t id, uint64_t opaque)
 {
 	started_with[0] = id;
 	started_with[1] = opaque;
+	/* After a suspension: what woke the hart still pends, all else is as at a start. */
+	if (opaque == RESUME_OPAQUE) {
+		resumed_state = csr_read(satp) | csr_read(sie) | (csr_read(sstatus) & 2);
+		resumed_pending = csr_read(sip) & SIP_SOFT;
+		clear_ipi();
+		command = RUN;
+		resumed++;
+	}
 	use_tables();
+	csr_write(sie, SIE_SOFT);
 	for (;;) {
 		switch (command) {
 		case STOP:
@@ -118,6 +142,17 @@ void hart1(uint64_t id, uint64_t opaque)
 			break;
 		case PING:
 			serve_pings();
+			break;
+		case SUSPEND:
+			clear_ipi();
+			suspended_error = hsm(3, 0, 0, 0).error;
+			clear_ipi();
+			command = RUN;
+			resumed++;
+			break;
+		case SUSPEND_LOSING:
+			clear_ipi();
+			hsm(3, 0x80000000l, (long)hart1_start, RESUME_OPAQUE);
 			break;
 		case READ:
 			answer = *(volatile uint64_t *)WINDOW;
@@ -130,7 +165,7 @@ void hart1(uint64_t id, uint64_t opaque)
 
 static void wait_until(volatile uint64_t *what, uint64_t value)
 {
-	uint64_t end = csr_read(time) + 5 * TIMEBASE;
+	uint64_t end = csr_read(time) + 60 * TIMEBASE;
 
 	while (*what != value && csr_read(time) < end)
 		;
@@ -138,7 +173,7 @@ static void wait_until(volatile uint64_t *what, uint64_t value)
 
 static int status_becomes(long want)
 {
-	uint64_t end = csr_read(time) + 5 * TIMEBASE;
+	uint64_t end = csr_read(time) + 60 * TIMEBASE;
 
 	while (hsm(2, other_id, 0, 0).value != want)
 		if (csr_read(time) > end)
@@ -167,23 +202,25 @@ static void start_and_stop(void)
 	check("... and once more, to stay", status_becomes(0));
 }
 
-/* Both sleep in wfi until the other's IPI comes: a lost one would hang. */
+/* Both sleep in wfi until the other's IPI comes: a lost one makes it wait until the end. */
 static void ping_pong(void)
 {
-	uint64_t end = csr_read(time) + 30 * TIMEBASE;
+	uint64_t end = csr_read(time) + PATIENCE;
 	unsigned int i;
 
-	pings = 0;
 	command = PING;
 	csr_write(sie, SIE_SOFT | SIE_TIMER);
 	sbi_call(SBI_EXT_TIME, 0, (long)end, 0, 0);
 	for (i = 0; i < ROUNDS && csr_read(time) < end; i++) {
+		pinged = i + 1;
 		send_ipi(other_id, i % 2);
-		while (!(csr_read(sip) & SIP_SOFT) && csr_read(time) < end)
+		while (pings != i + 1 && csr_read(time) < end) {
 			__asm__ volatile("wfi");
-		__asm__ volatile("csrc sip, %0" : : "r"(SIP_SOFT));
+			clear_ipi();
+		}
 	}
-	check("2000 IPIs there and back, both harts asleep between", pings == ROUNDS);
+	check("2000 IPIs there and back, both harts asleep between",
+	      pings == ROUNDS && csr_read(time) < end);
 	command = RUN;
 	send_ipi(other_id, 0);
 	csr_write(sie, 0);
@@ -213,6 +250,38 @@ static void remote_fences(void)
 	}
 	check("2000 remote fences take effect", good);
 	command = RUN;
+}
+
+/* Hart 1 suspends; a fence must not end that, an IPI must. */
+static int suspend_once(uint64_t how)
+{
+	uint64_t before = resumed;
+	int good;
+
+	command = how;
+	good = status_becomes(SUSPENDED);
+	for (int i = 0; i < 10; i++)
+		good &= sbi_call(SBI_EXT_RFENCE, 1, 1, other_id, 0).error == 0;
+	good &= status_becomes(SUSPENDED) && resumed == before;
+	send_ipi(other_id, 0);
+	wait_until(&resumed, before + 1);
+	return good && resumed == before + 1 && status_becomes(0);
+}
+
+static void suspend(void)
+{
+	int kept = 1;
+	int lost = 1;
+
+	command = RUN;
+	for (int i = 0; i < SUSPENSIONS; i++) {
+		kept &= suspend_once(SUSPEND) && suspended_error == 0;
+		lost &= suspend_once(SUSPEND_LOSING) && resumed_state == 0 &&
+			resumed_pending == SIP_SOFT;
+		lost &= started_with[0] == (uint64_t)other_id && started_with[1] == RESUME_OPAQUE;
+	}
+	check("hart 1 suspends and goes on 50 times", kept);
+	check("... and 50 times from nothing but what woke it", lost);
 }
 
 static void sleep(void)
@@ -287,6 +356,7 @@ int main(long hart, void *fdt)
 		ping_pong();
 		registers_stay();
 		remote_fences();
+		suspend();
 		sleep();
 	}
 	guest_print("1..");

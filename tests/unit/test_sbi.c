@@ -335,6 +335,18 @@ static void test_hsm_suspend(void **state)
 	hart_set_huvip(HUVIP_VSSIP); /* or it would sleep */
 	assert_int_equal(CALL3(EID_HSM, 3, 0, 0, 0), 0);
 	assert_int_equal(hart_read_huepc(), EPC + 4);
+	/* A request that is no interrupt only makes the call come again. */
+	hart_clear_huvip(HUVIP_VSSIP);
+	atomic_store(&vcpu->request, VCPU_REQ_FENCE);
+	vcpu->gpr[REG_A7] = EID_HSM;
+	vcpu->gpr[REG_A6] = 3;
+	vcpu->gpr[REG_A0] = 0;
+	fake_run(vcpu, (struct vcpu_trap){.cause = 10, .epc = EPC, .status = HUSTATUS_SPVP});
+	assert_int_equal(hart_read_huepc(), EPC);
+	assert_int_equal(vcpu->gpr[REG_A0], 0);
+	assert_int_equal(vcpu->hsm, VCPU_HSM_STARTED);
+	assert_true(vcpu_prepare(vcpu));
+	hart_set_huvip(HUVIP_VSSIP);
 	/* suspend_type is 32 bits wide */
 	assert_int_equal(CALL3(EID_HSM, 3, 1ULL << 32, 0, 0), 0);
 	assert_int_equal(CALL3(EID_HSM, 3, 1, 0, 0), INVALID_PARAM);
