@@ -34,12 +34,15 @@ static inline struct sbi_ret sbi_call(long ext, long fid, long arg0, long arg1, 
 		__asm__ volatile("csrr %0, " #csr : "=r"(value_)::"memory");                       \
 		value_;                                                                            \
 	})
-#define csr_write(csr, value) __asm__ volatile("csrw " #csr ", %0" ::"r"((uint64_t)(value)) : "memory")
+#define csr_write(csr, value)                                                                      \
+	__asm__ volatile("csrw " #csr ", %0" ::"r"((uint64_t)(value)) : "memory")
 
 /* First address after the program, its stack included. */
 extern char image_end[];
 
 int main(long hart, void *fdt);
+/* The number of the word "name=N" on the command line (/chosen/bootargs), or other if there is none. */
+uint64_t guest_option(const void *fdt, const char *name, uint64_t other);
 void guest_print(const char *text);
 void guest_print_number(uint64_t number);
 /* Powers off; a status other than 0 is reported as a failure of the guest. */

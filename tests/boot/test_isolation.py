@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""VMs with the same vCPU numbers beside each other, in a storm of IPIs and fences (tests/guest/storm.c),
+while VMs die, vCPUs are moved about, and CPUs of the host go: nobody loses a message or gets another's."""
+
+import re
+import subprocess
+
+import pytest
+from conftest import BUILD, ROOT, host
+
+PAYLOADS = BUILD / "tests" / "guest"
+
+# vm NAME PAYLOAD OPTION...: a VM in the background; its output goes to /tmp/NAME, its process id is $pid.
+# ended NAME PID: wait for it; what it said. alive PID. threads PID: wait until its vCPUs exist.
+SHELL = """
+vm() {
+    name=$1 elf=$2; shift 2
+    duvisor run -k /share/$elf.elf --mem 8M -c 3 "$@" </dev/null >/tmp/$name 2>&1 &
+    pid=$!
+}
+ended() { wait $2; echo "$1: $(sed -n 1p /tmp/$1) status $?"; }
+alive() { [ -d /proc/$1/task ] && ! grep -q '^State:.*Z' /proc/$1/status; }
+threads() { while alive $1 && ! grep -qx vcpu-2 /proc/$1/task/*/comm; do sleep 0.05; done; }
+"""
+GOOD = re.compile(r"^storm\d*: ok 1 - (\d+) mails to 3 harts, each taken once; bad: 0 status 0$")
+UNSEEN = "witness: ok 1 - 3 harts saw foreign interrupts: 0 status 0"
+
+
+def lines(script, timeout=500):
+    done = host(SHELL + script, "--host-cpus", 4, "--share", PAYLOADS, timeout=timeout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
+def mails(told, name):
+    """How many a storm says that it took."""
+    found = [GOOD.match(line) for line in told if line.startswith(name + ":")]
+    assert len(found) == 1 and found[0], told
+    return int(found[0][1])
+
+
+@pytest.mark.slow
+def test_storms_see_nothing_of_each_other():
+    told = lines("""
+vm noise1 storm -p rounds=1000000; a=$pid; threads $a
+vm noise2 storm -p rounds=1000000; b=$pid; threads $b
+vm witness witness -p ms=2000; w=$pid
+vm storm storm -p rounds=100
+ended storm $pid; ended witness $w
+alive $a && alive $b && echo overlap
+kill -9 $a $b
+""")
+    assert "overlap" in told and UNSEEN in told, told
+    assert mails(told, "storm") == 300
+
+
+@pytest.mark.slow
+def test_a_vm_killed_while_it_posts_harms_no_other():
+    told = lines("""
+vm storm1 storm -p rounds=300; a=$pid; threads $a
+while alive $a; do
+    vm victim storm -p rounds=1000000; threads $pid
+    sleep 0.2; kill -9 $pid; wait $pid; echo "victim: $?"
+done
+ended storm1 $a
+until [ "$(cat /sys/module/duvisor/refcnt)" = 0 ]; do sleep 0.1; done
+vm storm2 storm -p rounds=10; ended storm2 $pid
+""")
+    assert told.count("victim: 137") > 1 and not [x for x in told if x == "victim: 0"], told
+    assert mails(told, "storm1") == 900 and mails(told, "storm2") == 30
+
+
+@pytest.mark.slow
+def test_a_short_soak_and_idle_vms():
+    done = subprocess.run([ROOT / "scripts" / "soak", "--no-build", "--short", "wall", "icount",
+                           "idle"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          check=False, timeout=500)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.findall("^soak: (.*): passed$", done.stdout, re.M) == ["wall", "icount", "idle"]
+
+
+MOVED = {
+    "vcpus-from-hart-to-hart": """
+    for mask in 1 2 4 8 f; do
+        for task in /proc/$a/task/*; do taskset -p $mask ${task##*/} >/dev/null 2>&1; done
+    done""",
+    "off-harts-that-go": """
+    for cpu in 1 2 3; do
+        echo 0 >/sys/devices/system/cpu/cpu$cpu/online
+        echo 1 >/sys/devices/system/cpu/cpu$cpu/online
+    done 2>/dev/null""",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", MOVED)
+def test_posts_reach_vcpus_that_are_moved(how):
+    told = lines(f"""
+vm storm storm -p rounds=300; a=$pid; threads $a
+rounds=0
+while alive $a; do
+    rounds=$((rounds + 1)){MOVED[how]}
+done
+ended storm $a; echo $rounds
+""")
+    assert mails(told, "storm") == 900
+    assert int(told[-1]) >= 1, told

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A ring of up to 8 harts under a storm. In each round a hart changes a page table entry of its own,
+ * fences the next hart, sends it a mail and an IPI, waits for the mail of the one before and checks that it
+ * sees that one's new page, then waits for its own mail to be taken. From time to time one stops and is
+ * started again. Every mail must come exactly once, no wake-up be lost, no timer early.
+ *
+ * Words on the command line: rounds=N (default 2000), sleep=US: a timer to sleep for in each round (default
+ * 0: none).
+ */
+#include "guest.h"
+
+#define SBI_EXT_HSM 0x48534d
+#define SBI_EXT_RFENCE 0x52464e43
+#define HSM_STOPPED 1
+#define TICKS_PER_US 10ul
+/* A wake-up that has not come after so long is lost. */
+#define PATIENCE (60000000ul * TICKS_PER_US)
+#define SIE_SOFT (1ul << 1)
+#define SIE_TIMER (1ul << 5)
+
+#define MAX_HARTS 8
+#define MAX_HART_ID 1024
+#define ROUNDS_PER_STOP 64
+
+#define WINDOW 0x40000000ul
+#define PAGE 4096ul
+#define PTE(addr, flags) ((uint64_t)(addr) >> 12 << 10 | (flags))
+
+static struct hart {
+	long id;
+	volatile uint64_t round;    /* that it is in; only it writes this */
+	volatile uint64_t mail;     /* for it: round + 1 */
+	volatile uint64_t received; /* by it */
+	volatile uint64_t lost;     /* wake-ups */
+	volatile uint64_t stale;    /* pages that it saw */
+	volatile uint64_t early;    /* timers */
+	volatile uint64_t done;
+} harts[MAX_HARTS];
+static uint64_t count;
+static uint64_t rounds;
+static uint64_t sleep_ticks;
+char stacks[MAX_HARTS][4096] __attribute__((aligned(16)));
+
+static uint64_t root[512] __attribute__((aligned(4096)));
+static uint64_t middle[512] __attribute__((aligned(4096)));
+static volatile uint64_t low[512] __attribute__((aligned(4096)));
+static uint64_t pages[2][512] __attribute__((aligned(4096)));
+
+/* a1 = the number of the hart in `harts`. */
+__asm__(".globl storm_start\n"
+	"storm_start:\n"
+	"	lla gp, __global_pointer$\n"
+	"	lla sp, stacks\n"
+	"	addi t0, a1, 1\n"
+	"	slli t0, t0, 12\n"
+	"	add sp, sp, t0\n"
+	"	mv a0, a1\n"
+	"	call storm_hart\n");
+extern char storm_start[];
+void storm_hart(uint64_t number);
+
+static void barrier(void)
+{
+	__asm__ volatile("fence rw, rw" : : : "memory");
+}
+
+static void set_timer(uint64_t due)
+{
+	sbi_call(SBI_EXT_TIME, 0, (long)due, 0, 0);
+}
+
+static void setup_tables(void)
+{
+	root[0] = PTE(0, 0xcf);
+	root[1] = PTE(middle, 1);
+	root[2] = PTE(0x80000000ul, 0xcf);
+	middle[0] = PTE(low, 1);
+	pages[0][0] = 0;
+	pages[1][0] = 1;
+	for (unsigned int i = 0; i < MAX_HARTS; i++)
+		low[i] = PTE(pages[0], 0xcf);
+}
+
+static void tell_next(uint64_t number)
+{
+	struct hart *next = &harts[(number + 1) % count];
+	uint64_t round = harts[number].round;
+
+	low[number] = PTE(pages[round & 1], 0xcf);
+	barrier();
+	sbi_call(SBI_EXT_RFENCE, 1, 1, next->id, (long)(WINDOW + number * PAGE));
+	next->mail = round + 1;
+	barrier();
+	sbi_call(SBI_EXT_IPI, 0, 1, next->id, 0);
+}
+
+/* The mail is there, and with it an IPI must have come or come now. */
+static void expect_ipi(struct hart *self)
+{
+	uint64_t end = csr_read(time) + PATIENCE;
+
+	while (!(csr_read(sip) & SIE_SOFT))
+		if (csr_read(time) > end) {
+			self->lost++;
+			return;
+		}
+}
+
+static void wait_for_mail(struct hart *self)
+{
+	uint64_t due = csr_read(time) + PATIENCE;
+
+	set_timer(due);
+	while (self->mail != self->round + 1) {
+		__asm__ volatile("wfi");
+		if (csr_read(time) >= due) {
+			if (self->mail == self->round + 1)
+				expect_ipi(self);
+			due = csr_read(time) + PATIENCE;
+			set_timer(due);
+		}
+		__asm__ volatile("csrc sip, %0" : : "r"(SIE_SOFT));
+	}
+}
+
+static void take_mail(uint64_t number)
+{
+	struct hart *self = &harts[number];
+	uint64_t before = (number + count - 1) % count;
+
+	wait_for_mail(self);
+	barrier();
+	self->stale += *(volatile uint64_t *)(WINDOW + before * PAGE) != (self->round & 1);
+	self->received++;
+	barrier();
+	self->mail = 0;
+}
+
+static void wait_until_taken(uint64_t number)
+{
+	while (harts[(number + 1) % count].mail == harts[number].round + 1)
+		;
+}
+
+static void sleep_once(struct hart *self)
+{
+	uint64_t due = csr_read(time) + sleep_ticks;
+
+	set_timer(due);
+	while (!(csr_read(sip) & SIE_TIMER)) {
+		__asm__ volatile("wfi");
+		/* A late IPI of a mail that was seen before it came; or else wfi would not wait. */
+		__asm__ volatile("csrc sip, %0" : : "r"(SIE_SOFT));
+	}
+	self->early += csr_read(time) < due;
+}
+
+/* Which hart stops after this round; 0, which starts it again, never does. */
+static uint64_t stops_after(uint64_t round)
+{
+	if (count < 2 || round % ROUNDS_PER_STOP != ROUNDS_PER_STOP - 1)
+		return 0;
+	return 1 + round / ROUNDS_PER_STOP % (count - 1);
+}
+
+static void restart(uint64_t number)
+{
+	long id = harts[number].id;
+
+	while (sbi_call(SBI_EXT_HSM, 2, id, 0, 0).value != HSM_STOPPED)
+		;
+	if (sbi_call(SBI_EXT_HSM, 0, id, (long)storm_start, (long)number).error)
+		harts[number].lost++;
+}
+
+static void end_round(uint64_t number)
+{
+	uint64_t stopping = stops_after(harts[number].round++);
+
+	if (!stopping)
+		return;
+	if (number == stopping)
+		sbi_call(SBI_EXT_HSM, 1, 0, 0, 0);
+	if (number == 0)
+		restart(stopping);
+}
+
+static void storm(uint64_t number)
+{
+	struct hart *self = &harts[number];
+
+	csr_write(satp, 8ul << 60 | (uint64_t)root >> 12);
+	__asm__ volatile("sfence.vma" : : : "memory");
+	csr_write(sie, SIE_SOFT | SIE_TIMER);
+	while (self->round < rounds) {
+		tell_next(number);
+		take_mail(number);
+		wait_until_taken(number);
+		if (sleep_ticks)
+			sleep_once(self);
+		end_round(number);
+	}
+	barrier();
+	self->done = 1;
+}
+
+void storm_hart(uint64_t number)
+{
+	storm(number);
+	sbi_call(SBI_EXT_HSM, 1, 0, 0, 0);
+}
+
+static void find_harts(long own)
+{
+	harts[count++].id = own;
+	for (long id = 0; id < MAX_HART_ID && count < MAX_HARTS; id++)
+		if (id != own && !sbi_call(SBI_EXT_HSM, 2, id, 0, 0).error)
+			harts[count++].id = id;
+}
+
+static int report(void)
+{
+	uint64_t received = 0;
+	uint64_t bad = 0;
+
+	for (uint64_t i = 0; i < count; i++) {
+		received += harts[i].received;
+		bad += harts[i].lost + harts[i].stale + harts[i].early +
+			(harts[i].received != rounds);
+	}
+	guest_print(bad ? "not ok 1 - " : "ok 1 - ");
+	guest_print_number(received);
+	guest_print(" mails to ");
+	guest_print_number(count);
+	guest_print(" harts, each taken once; bad: ");
+	guest_print_number(bad);
+	guest_print("\n1..1\n");
+	return bad != 0;
+}
+
+int main(long hart, void *fdt)
+{
+	rounds = guest_option(fdt, "rounds", 2000);
+	sleep_ticks = guest_option(fdt, "sleep", 0) * TICKS_PER_US;
+	setup_tables();
+	find_harts(hart);
+	for (uint64_t i = 1; i < count; i++)
+		sbi_call(SBI_EXT_HSM, 0, harts[i].id, (long)storm_start, (long)i);
+	storm(0);
+	for (uint64_t i = 1; i < count; i++)
+		while (!harts[i].done)
+			;
+	return report();
+}
