@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define IO_MAX_HANDLERS 64
+#define IO_MAX_HANDLERS 128
 #define IO_MAX_POLLERS 16
 
 /* fd had revents; called on the I/O thread. May add and remove handlers. */

@@ -108,6 +108,9 @@ int memory_create(struct memory *mem, uint64_t size, const struct memory_options
 	err = map_ram(mem, options);
 	if (err)
 		log_error("cannot map guest memory: %s", strerror(-err));
+	/* A process that we start has no use for it, and would have us copy what we write. */
+	else if (madvise(mem->hva, mem->size, MADV_DONTFORK))
+		err = -errno;
 	else if (options->prealloc)
 		err = lock_ram(mem);
 	if (err)

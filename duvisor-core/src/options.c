@@ -16,6 +16,10 @@
 #define MAX_RAM (1ULL << 40)
 #define PAGE_SIZE 4096
 
+/* Those below mean something else, the last one is "any". */
+#define MIN_CID 3U
+#define MAX_CID 0xfffffffeU
+
 /* Linux takes 1023 bytes (COMMAND_LINE_SIZE) and cuts the rest off; other guests may take more. */
 #define MAX_CMDLINE 4095
 #define MAX_NAME 15 /* what the kernel keeps of a thread's name */
@@ -377,6 +381,53 @@ static int parse_params(struct options *options, const char *arg)
 	return 0;
 }
 
+static int parse_cid(struct options *options, const char *value)
+{
+	const char *end = "";
+	uint64_t cid = 0;
+
+	if (parse_number(value, &cid, &end) || *end || cid < MIN_CID || cid > MAX_CID)
+		return error(options, "bad vsock CID '%s': %u to %u are possible", value, MIN_CID,
+			     MAX_CID);
+	options->config.vsock.cid = (uint32_t)cid;
+	return 0;
+}
+
+static int parse_vsock_path(struct options *options, const char *path)
+{
+	struct vm_vsock *vsock = &options->config.vsock;
+
+	if (!*path || strlen(path) >= sizeof(vsock->path))
+		return error(options, "bad vsock socket '%s': a path of 1 to %zu bytes is possible",
+			     path, sizeof(vsock->path) - 1);
+	memcpy(vsock->path, path, strlen(path) + 1);
+	return 0;
+}
+
+static int parse_vsock(struct options *options, const char *arg)
+{
+	char word[VM_PATH_SIZE];
+	const char *at = arg;
+	bool too_long = false;
+	int err = 0;
+
+	options->config.vsock = (struct vm_vsock){0};
+	while (!err && words_next(&at, word, sizeof(word), &too_long)) {
+		const char *cid = words_value(word, "cid");
+		const char *path = words_value(word, "socket");
+
+		if (!cid && !path)
+			return error(options,
+				     "bad word '%s' for vsock: known are cid=N and "
+				     "socket=PATH",
+				     word);
+		err = cid ? parse_cid(options, cid) : parse_vsock_path(options, path);
+	}
+	if (!err && (!options->config.vsock.cid || !*options->config.vsock.path))
+		return error(options, "bad vsock '%s': give cid=N and socket=PATH", arg);
+	return err;
+}
+
 static int parse_version(struct options *options, const char *arg)
 {
 	(void)arg;
@@ -452,6 +503,10 @@ static const struct row table[] = {
 	{"params", 'p', "STRING", "command line of the kernel", CALL(parse_params)},
 	{"prealloc", 0, NULL, "populate and lock the guest's memory at the start", SET(prealloc)},
 	{"version", 'V', NULL, "show the version and exit", CALL(parse_version)},
+	{"vsock", 0, "cid=N,socket=PATH",
+	 "sockets between guest and host: a client of PATH says\nCONNECT PORT; the guest reaches "
+	 "PATH_PORT at CID 2",
+	 CALL(parse_vsock)},
 	{"watchdog", 0, NULL, "add a watchdog; if the guest lets it expire, the VM ends",
 	 SET(watchdog)},
 };

@@ -9,12 +9,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
-#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "types.h"
+#include "unix_socket.h"
 
 #define CHUNK 4096
 #define LAST_WORDS_MS 2000
@@ -287,45 +287,10 @@ struct relay *relay_create_pty(const char *path)
 	return NULL;
 }
 
-/* A socket that nobody listens to is what a killed process has left. */
-static int remove_dead_socket(const struct sockaddr_un *address)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct stat st;
-	int err = 0;
-
-	if (fd < 0)
-		return -errno;
-	/* Connected, or nothing that could be: it is somebody else's. */
-	if (lstat(address->sun_path, &st) || !S_ISSOCK(st.st_mode) ||
-	    !connect(fd, (const struct sockaddr *)address, sizeof(*address)))
-		err = -EADDRINUSE;
-	else if (errno != ECONNREFUSED || unlink(address->sun_path))
-		err = -errno;
-	close(fd);
-	return err;
-}
-
 static int open_socket(struct relay *relay, const char *path)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	const struct sockaddr *any = (const struct sockaddr *)&address;
-	int err = 0;
-
-	if (!*path || strlen(path) >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	relay->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (relay->listener < 0)
-		return -errno;
-	if (bind(relay->listener, any, sizeof(address))) {
-		err = errno == EADDRINUSE ? remove_dead_socket(&address) : -errno;
-		if (!err && bind(relay->listener, any, sizeof(address)))
-			err = -errno;
-	}
-	if (err)
-		return err;
-	return listen(relay->listener, 1) ? -errno : 0;
+	relay->listener = unix_listen(path, 1);
+	return relay->listener < 0 ? relay->listener : 0;
 }
 
 struct relay *relay_create_socket(const char *path)

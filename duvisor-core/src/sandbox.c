@@ -77,7 +77,7 @@ static const struct rule rules[] = {
 	{.call = SYS_kill, .mask = ~0U, .own = true},
 	{.call = SYS_tgkill, .mask = ~0U, .own = true},
 	{.call = SYS_tkill, .mask = ~0U, .own = true}, /* that is the main thread */
-	{.call = SYS_wait4}, /* for the guard of the terminal (terminal_guard.c) */
+	{.call = SYS_wait4},                           /* terminal_guard.c, vsock_connector.c */
 
 	/* what is open already */
 	{.call = SYS_read},
@@ -112,8 +112,12 @@ static const struct rule rules[] = {
 	{.call = SYS_fallocate},
 	{.call = SYS_fcntl, .arg = 1, .mask = ~0U, .value = F_OFD_SETLK},
 
-	/* the console's clients */
+	/* clients of the console and of vsock */
 	{.call = SYS_accept4},
+
+	/* connections of the guest, which another process makes (vsock_connector.h) */
+	{.call = SYS_recvmsg},
+	{.call = SYS_shutdown},
 
 	/* networks, by descriptors that are open */
 	{.call = SYS_sendto},

@@ -85,6 +85,13 @@ struct vm_network {
 	char udp[VM_PORTS_SIZE];
 };
 
+#define VM_VSOCK_PATH_SIZE 97 /* with "_4294967295" behind it, it is still a socket's name */
+
+struct vm_vsock {
+	uint32_t cid; /* the guest's; 0: there is no such device */
+	char path[VM_VSOCK_PATH_SIZE];
+};
+
 enum vm_console_end { VM_CONSOLE_STDIO, VM_CONSOLE_PTY, VM_CONSOLE_SOCKET, VM_CONSOLE_FILE };
 
 /* The user's end of the guest's console. */
@@ -109,6 +116,7 @@ struct vm_config {
 	const char *host_tree; /* NULL: /proc/device-tree; tests bring their own */
 	struct vm_console console;
 	struct vm_network network;
+	struct vm_vsock vsock;
 	unsigned int disk_count;
 	struct vm_disk disk[VM_MAX_DISKS];
 	uint64_t ram_size;

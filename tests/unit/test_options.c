@@ -113,6 +113,16 @@ static const struct {
 	{"duvisor run -k x -d d.img,serial=123456789012345678901",
 	 "bad serial number '123456789012345678901': 1 to 20 bytes are possible"},
 	{"duvisor run -k x -d1 -d2 -d3 -d4 -d5 -d6 -d7 -d8 -d9", "too many disks: 8 are possible"},
+	{"duvisor run -k x --vsock cid=3", "bad vsock 'cid=3': give cid=N and socket=PATH"},
+	{"duvisor run -k x --vsock socket=v", "bad vsock 'socket=v': give cid=N and socket=PATH"},
+	{"duvisor run -k x --vsock cid=2,socket=v",
+	 "bad vsock CID '2': 3 to 4294967294 are possible"},
+	{"duvisor run -k x --vsock cid=4294967295,socket=v",
+	 "bad vsock CID '4294967295': 3 to 4294967294 are possible"},
+	{"duvisor run -k x --vsock cid=3,socket=",
+	 "bad vsock socket '': a path of 1 to 96 bytes is possible"},
+	{"duvisor run -k x --vsock cid=3,port=v",
+	 "bad word 'port=v' for vsock: known are cid=N and socket=PATH"},
 	{"duvisor run -k x --panic=reboot",
 	 "bad word 'reboot' for a panic: known are stop and ignore"},
 	{"duvisor run -k x --name a/b",
@@ -208,6 +218,16 @@ static void test_everything(void **state)
 	assert_parses("duvisor run -k x --kern y --cpus 3 -c 4");
 	assert_string_equal(options.config.kernel, "y");
 	assert_int_equal(options.config.cpus, 4);
+}
+
+static void test_vsock(void **state)
+{
+	(void)state;
+	assert_parses("duvisor run -k x");
+	assert_int_equal(options.config.vsock.cid, 0);
+	assert_parses("duvisor run -k x --vsock socket=/a/b,,c,cid=77");
+	assert_int_equal(options.config.vsock.cid, 77);
+	assert_string_equal(options.config.vsock.path, "/a/b,c");
 }
 
 static void test_hart_ids(void **state)
@@ -356,15 +376,11 @@ static void test_manual(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_everything),
-		cmocka_unit_test(test_hart_ids),
-		cmocka_unit_test(test_consoles),
-		cmocka_unit_test(test_long_command_line),
-		cmocka_unit_test(test_other_commands),
-		cmocka_unit_test(test_help),
+		cmocka_unit_test(test_refused),        cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_defaults),       cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_hart_ids),       cmocka_unit_test(test_vsock),
+		cmocka_unit_test(test_consoles),       cmocka_unit_test(test_long_command_line),
+		cmocka_unit_test(test_other_commands), cmocka_unit_test(test_help),
 		cmocka_unit_test(test_manual),
 	};
 

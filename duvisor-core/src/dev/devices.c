@@ -41,6 +41,11 @@ static bool wants_watchdog(const struct vm_config *config)
 	return config->watchdog;
 }
 
+static bool wants_vsock(const struct vm_config *config)
+{
+	return config->vsock.cid;
+}
+
 static int create_irqchip(struct vm *vm)
 {
 	int err;
@@ -62,6 +67,7 @@ static const struct entry table[] = {
 	{"network device", virtio_net_create, NULL},
 	{"balloon", virtio_balloon_create, wants_defaults},
 	{"source of random numbers", virtio_rng_create, wants_defaults},
+	{"socket device", virtio_vsock_create, wants_vsock},
 	{"panic device", pvpanic_create, wants_panic},
 	{"watchdog", dw_wdt_create, wants_watchdog},
 };
