@@ -21,6 +21,7 @@ _start:
 
 /* A trap that no test expects: report where and end with failure. */
 	.balign	4
+	.globl	trap
 trap:
 	csrr	a0, scause
 	csrr	a1, sepc

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * IPIs between all harts there are, counted: by the SBI, or as messages to each other's interrupt
+ * files where the device tree has an IMSIC. Where there are two harts, 10,000 there and back at
+ * first, both awake, for scripts/trap-table. Then a storm in which harts sleep, mostly. Needs
+ * --cpus 2 to 8. Prints one TAP line per case.
+ */
+#include "guest.h"
+
+#define SBI_EXT_HSM 0x48534d
+#define TIMEBASE 10000000ul
+#define LIMIT (200 * TIMEBASE)
+#define MAX_HARTS 8
+
+#define PING_PONGS 10000
+#define CALLS 4000
+
+#define IMSIC_BASE 0x28000000ul
+#define IMSIC_PAGE 0x1000ul
+#define EIDELIVERY 0x70
+#define EITHRESHOLD 0x72
+#define EIE0 0xc0
+
+/* CSRs of Ssaia by number: assemblers need not know them. */
+#define SISELECT 0x150
+#define SIREG 0x151
+#define STOPEI 0x15c
+
+#define SOFT (1ul << 1)
+#define TIMER (1ul << 5)
+#define EXTERNAL (1ul << 9)
+
+/* A label that the emulator's trap trace shows by its pc. */
+#define MARK(label)                                                                                \
+	__asm__ volatile("li a7, 0x10\n\tli a6, 0\n\t.globl " #label "\n" #label ":\n\tecall" ::   \
+				 : "a0", "a1", "a6", "a7", "memory")
+
+/* What one hart tells another. As an identity: 1 + kind * MAX_HARTS + sender. */
+enum kind { CALL, ANSWER, KINDS };
+
+static uint64_t harts;
+static uint64_t rounds;
+static uint64_t use_imsic;
+static uint64_t arrived;
+static uint64_t finished;
+static uint64_t failures;
+static unsigned int number;
+
+/* Without identities of their own, IPIs say who they are from in memory. */
+static uint64_t mail[MAX_HARTS];
+/* Written by their hart only, and by hart 0 while nobody else counts. */
+static volatile uint64_t received[MAX_HARTS][KINDS][MAX_HARTS];
+static char stacks[MAX_HARTS][4096] __attribute__((aligned(16), used));
+
+static void check(const char *name, int good)
+{
+	if (!good)
+		__atomic_fetch_add(&failures, 1, __ATOMIC_SEQ_CST);
+	guest_print(good ? "ok " : "not ok ");
+	guest_print_number(++number);
+	guest_print(" - ");
+	guest_print(name);
+	guest_print("\n");
+}
+
+static uint64_t total(volatile uint64_t *what)
+{
+	return __atomic_load_n(what, __ATOMIC_SEQ_CST);
+}
+
+static void add_one(uint64_t *what)
+{
+	__atomic_fetch_add(what, 1, __ATOMIC_SEQ_CST);
+}
+
+static void write_file(uint64_t select, uint64_t value)
+{
+	__asm__ volatile("csrw %0, %2\n\tcsrw %1, %3" ::"i"(SISELECT), "i"(SIREG), "r"(select),
+			 "r"(value)
+			 : "memory");
+}
+
+static uint64_t claim(void)
+{
+	uint64_t top;
+
+	__asm__ volatile("csrrw %0, %1, zero" : "=r"(top) : "i"(STOPEI) : "memory");
+	return top >> 16;
+}
+
+static void set_up_hart(void)
+{
+	if (use_imsic) {
+		write_file(EITHRESHOLD, 0);
+		write_file(EIE0, ~0ul);
+		write_file(EIDELIVERY, 1);
+	}
+	csr_write(sie, (use_imsic ? EXTERNAL : SOFT) | TIMER);
+}
+
+static void send(uint64_t to, enum kind kind, uint64_t from)
+{
+	uint64_t bit = kind * MAX_HARTS + from;
+
+	if (use_imsic) {
+		*(volatile uint32_t *)(IMSIC_BASE + to * IMSIC_PAGE) = (uint32_t)(1 + bit);
+		return;
+	}
+	__atomic_fetch_or(&mail[to], 1ul << bit, __ATOMIC_SEQ_CST);
+	sbi_call(SBI_EXT_IPI, 0, 1l << to, 0, 0);
+}
+
+/* Each call is answered, once. */
+static void take(uint64_t me, uint64_t bit)
+{
+	uint64_t from = bit % MAX_HARTS;
+
+	received[me][bit / MAX_HARTS][from]++;
+	if (bit / MAX_HARTS == CALL)
+		send(from, ANSWER, me);
+}
+
+static void take_messages(uint64_t me)
+{
+	uint64_t id;
+
+	while ((id = claim()))
+		take(me, id - 1);
+}
+
+static void take_mail(uint64_t me)
+{
+	uint64_t bits;
+
+	__asm__ volatile("csrc sip, %0" ::"r"(SOFT) : "memory");
+	bits = __atomic_exchange_n(&mail[me], 0, __ATOMIC_SEQ_CST);
+	for (uint64_t bit = 0; bit < KINDS * MAX_HARTS; bit++)
+		if (bits >> bit & 1)
+			take(me, bit);
+}
+
+/* Take what has come. With asleep, sleep until something has: a lost interrupt ends at the limit. */
+static void serve(uint64_t me, int asleep)
+{
+	uint64_t pending;
+
+	if (asleep)
+		__asm__ volatile("wfi");
+	pending = csr_read(sip);
+	if (pending & EXTERNAL)
+		take_messages(me);
+	if (pending & SOFT)
+		take_mail(me);
+}
+
+static int answered(uint64_t me, uint64_t round)
+{
+	for (uint64_t other = 0; other < harts; other++)
+		if (other != me && received[me][ANSWER][other] < round)
+			return 0;
+	return 1;
+}
+
+/* Call everybody in each round and wait for all their answers, which are interrupts, too. */
+static void storm(uint64_t me, uint64_t end)
+{
+	for (uint64_t round = 1; round <= rounds; round++) {
+		for (uint64_t other = 0; other < harts; other++)
+			if (other != me)
+				send(other, CALL, me);
+		while (!answered(me, round)) {
+			serve(me, round % 8 != 0);
+			if (csr_read(time) > end)
+				return;
+		}
+	}
+}
+
+static void meet(uint64_t *what, uint64_t me, uint64_t end)
+{
+	add_one(what);
+	while (total(what) < harts && csr_read(time) < end)
+		serve(me, 0);
+}
+
+static void run_storm(uint64_t me)
+{
+	uint64_t end = csr_read(time) + LIMIT;
+
+	sbi_call(SBI_EXT_TIME, 0, (long)end, 0, 0);
+	storm(me, end);
+	/* Nobody leaves while others want answers. */
+	meet(&finished, me, end);
+}
+
+void other_hart(uint64_t me);
+__asm__(".globl other_hart_start\n"
+	"other_hart_start:\n"
+	"	lla gp, __global_pointer$\n"
+	"	lla sp, stacks + 4096\n"
+	"	slli t0, a0, 12\n"
+	"	add sp, sp, t0\n"
+	"	lla t0, trap\n"
+	"	csrw stvec, t0\n"
+	"	call other_hart\n");
+extern char other_hart_start[];
+
+void other_hart(uint64_t me)
+{
+	set_up_hart();
+	add_one(&arrived);
+	while (total(&arrived) <= harts)
+		serve(me, 0);
+	run_storm(me);
+	for (;;)
+		sbi_call(SBI_EXT_HSM, 1, 0, 0, 0);
+}
+
+/* Both harts are awake: with a guest interrupt file each, neither has a reason to exit. */
+static void ping_pong(void)
+{
+	uint64_t end = csr_read(time) + LIMIT;
+	uint64_t i;
+
+	MARK(mark_ipi_begin);
+	for (i = 0; i < PING_PONGS && csr_read(time) < end; i++) {
+		send(1, CALL, 0);
+		while (received[0][ANSWER][1] == i && csr_read(time) < end)
+			serve(0, 0);
+	}
+	MARK(mark_ipi_end);
+	check("10000 IPIs there and back, both harts awake",
+	      received[0][ANSWER][1] == PING_PONGS && received[1][CALL][0] == PING_PONGS);
+	received[0][ANSWER][1] = 0;
+	received[1][CALL][0] = 0;
+}
+
+/* Neither fewer than were sent nor more. */
+static int all_counts_equal(void)
+{
+	int good = 1;
+
+	for (uint64_t to = 0; to < harts; to++)
+		for (uint64_t from = 0; from < harts; from++)
+			for (int kind = 0; kind < KINDS; kind++)
+				good &= received[to][kind][from] == (from == to ? 0 : rounds);
+	return good;
+}
+
+static int find_imsic(const uint8_t *fdt)
+{
+	static const char name[] = "riscv,imsics";
+	uint32_t size = (uint32_t)fdt[4] << 24 | fdt[5] << 16 | fdt[6] << 8 | fdt[7];
+
+	for (uint32_t at = 0; at + sizeof(name) <= size; at++) {
+		unsigned int i = 0;
+
+		while (i < sizeof(name) && fdt[at + i] == (uint8_t)name[i])
+			i++;
+		if (i == sizeof(name))
+			return 1;
+	}
+	return 0;
+}
+
+static void start_harts(void)
+{
+	uint64_t end = csr_read(time) + LIMIT;
+
+	harts = 1;
+	while (harts < MAX_HARTS && !sbi_call(SBI_EXT_HSM, 2, (long)harts, 0, 0).error)
+		harts++;
+	set_up_hart();
+	for (uint64_t hart = 1; hart < harts; hart++)
+		sbi_call(SBI_EXT_HSM, 0, (long)hart, (long)other_hart_start, 0);
+	add_one(&arrived);
+	while (total(&arrived) < harts && csr_read(time) < end)
+		;
+	check("all harts are there", harts > 1 && total(&arrived) == harts);
+}
+
+int main(long hart, void *fdt)
+{
+	(void)hart;
+	use_imsic = (uint64_t)find_imsic(fdt);
+	guest_print(use_imsic ? "# by IMSIC\n" : "# by SBI\n");
+	start_harts();
+	if (!failures) {
+		rounds = CALLS / (harts * (harts - 1));
+		if (harts == 2)
+			ping_pong();
+		add_one(&arrived);
+		run_storm(0);
+		check("calls of each hart to each other and their answers, none lost, none twice",
+		      all_counts_equal());
+	}
+	guest_print("1..");
+	guest_print_number(number);
+	guest_print("\n");
+	return failures != 0;
+}
