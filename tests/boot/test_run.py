@@ -105,8 +105,9 @@ def test_killed_leaves_nothing_behind(number):
 def test_ctrl_c_reaches_the_host_shell(console):
     shell = console("--host-shell")
     shell.expect_exact("host# ")
-    shell.sendline("sleep 1000")
-    time.sleep(0.3)
+    # Its words, not those of its echoed command line: it is in the foreground by then.
+    shell.sendline("sh -c 'echo be''gun; exec sleep 1000'")
+    shell.expect_exact("begun")
     shell.sendcontrol("c")
     shell.expect_exact("host# ")
     shell.sendline("exit 5")
