@@ -24,6 +24,7 @@ def test_boots_to_a_shell_and_powers_off(console):
     assert guest.finish() == 0
 
 
+@pytest.mark.slow
 def test_memory_command_line_and_arguments_go_through(console):
     guest = console("--memory", "96M", "--append", "quiet word=spoken", "--", "--loglevel", "error")
     guest.expect_exact("guest# ")
@@ -78,6 +79,7 @@ def test_reboot_boots_again_in_the_same_process(console):
     assert guest.finish() == 0
 
 
+@pytest.mark.slow
 def test_no_reboot_ends_instead(console):
     guest = console("--", "--no-reboot")
     guest.expect_exact("guest# ")
@@ -95,12 +97,14 @@ def test_failure_in_the_guest_is_the_exit_status():
     assert run("--append", "quiet -- false").returncode == 1
 
 
+@pytest.mark.slow
 def test_shell_reads_a_pipe_to_its_end():
     done = run("--append", "quiet", stdin=None, input="echo $((6 * 7))\n")
     assert done.returncode == 0, done.stderr
     assert "\n42\n" in done.stdout.replace("\r", "")
 
 
+@pytest.mark.slow
 def test_gzip_kernel(tmp_path):
     image = tmp_path / "Image.gz"
     image.write_bytes(gzip.compress((BUILD / "linux/arch/riscv/boot/Image").read_bytes(), 1))
@@ -109,6 +113,7 @@ def test_gzip_kernel(tmp_path):
     assert "came up" in done.stdout
 
 
+@pytest.mark.slow
 def test_own_initrd(tmp_path):
     place = tmp_path / "root"
     place.mkdir()
@@ -133,6 +138,8 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_duvisor_arguments(case):
     args, status, text = WRONG[case]
@@ -181,6 +188,7 @@ def test_broken_host_or_files(broken, case):
     assert broken[case][1] == f"status {status}"
 
 
+@pytest.mark.slow
 def test_processor_without_xdv():
     done = host("duvisor run --kernel /guest/Image; echo status $?", "--host-cpu", "rv64")
     lines = done.stdout.strip().splitlines()
@@ -214,6 +222,7 @@ def test_panic_of_the_guest_ends_it_with_4():
     assert "duvisor: the guest reported a panic" in done.stdout.replace("error: ", "")
 
 
+@pytest.mark.slow
 def test_panic_left_to_the_guest_is_a_reboot():
     done = run("--append", "quiet panic=-1 -- sh -c \"echo c >/proc/sysrq-trigger\"",
                "--", "--panic", "ignore", "--no-reboot")
@@ -221,6 +230,7 @@ def test_panic_left_to_the_guest_is_a_reboot():
     assert "Kernel panic" in done.stdout
 
 
+@pytest.mark.slow
 def test_watchdog_that_is_not_served_ends_it_with_5():
     done = run("--append", "quiet -- watchdog -F -T 1 -t 100 /dev/watchdog",
                "--", "--watchdog")
@@ -228,6 +238,7 @@ def test_watchdog_that_is_not_served_ends_it_with_5():
     assert "the guest's watchdog expired" in done.stdout
 
 
+@pytest.mark.slow
 def test_watchdog_that_is_served_does_not():
     done = run("--append", "quiet -- sh -c \"watchdog -T 2 -t 1 /dev/watchdog; sleep 4; echo done\"",
                "--", "--watchdog")

@@ -49,6 +49,7 @@ def test_help_names_every_option():
         assert option in done.stdout
 
 
+@pytest.mark.slow
 def test_unusable_host_kernel_is_reported(tmp_path):
     broken = tmp_path / "Image"
     broken.write_bytes(os.urandom(4096))
@@ -64,6 +65,7 @@ def test_host_panic_is_reported_with_its_console():
     assert "ended without a result" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_timeout_ends_it_with_124():
     begin = time.monotonic()
     done = subprocess.run([RUN, "--no-build", "--timeout", "3", "--exec", "sleep 1000"],
@@ -132,6 +134,7 @@ def test_input_from_a_pipe_ends_with_its_end():
     assert done.stdout.split() == ["one", "two", "end"]
 
 
+@pytest.mark.slow
 def test_gdb_waits_and_names_the_line_to_type():
     with subprocess.Popen([RUN, "--no-build", "--gdb", "--timeout", "60", "--exec", "exit 3"],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
