@@ -3,34 +3,18 @@
 
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* A number below CPU_SETSIZE at *at, which moves behind it; -1 if there is none. */
-static int parse_number(const char **at)
-{
-	unsigned long value;
-	char *end;
-
-	if (**at < '0' || **at > '9')
-		return -1;
-	value = strtoul(*at, &end, 10);
-	*at = end;
-	return value < CPU_SETSIZE ? (int)value : -1;
-}
+#include "words.h"
 
 static bool parse_range(const char **at, cpu_set_t *set)
 {
-	int first = parse_number(at);
-	int last = first;
+	unsigned int first;
+	unsigned int last;
 
-	if (first >= 0 && **at == '-') {
-		++*at;
-		last = parse_number(at);
-	}
-	if (first < 0 || last < first)
+	if (!words_range(at, CPU_SETSIZE, &first, &last) || last == CPU_SETSIZE)
 		return false;
-	for (int i = first; i <= last; i++)
+	for (unsigned int i = first; i <= last; i++)
 		CPU_SET(i, set);
 	return true;
 }

@@ -24,8 +24,6 @@
 #define INSN_RD_SHIFT 7
 #define INSN_RD_MASK (31U << INSN_RD_SHIFT)
 
-#define COUNTEREN_TM 2
-
 typedef int exit_fn(struct vcpu *vcpu, struct vcpu_trap *trap);
 
 /* The host had the hart for a moment, or somebody rang; the run loop looks at the requests. */

@@ -73,6 +73,9 @@ void hart_fence_vs_asid(uint64_t asid);
 void hart_fence_vs_page_asid(uint64_t gva, uint64_t asid);
 void hart_fence_i(void);
 
+/* In hucounteren and huvscounteren: time. In the former stimecmp as well (docs/isa.md, CNT-1). */
+#define COUNTEREN_TM 0x2U
+
 /* The host's time CSR. */
 uint64_t hart_time(void);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hart_ids.h"
 
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "words.h"
 
 _Static_assert(HART_ID_LIMIT == 1 << HART_ID_SHIFT, "one limit, said twice");
 _Static_assert(HART_IDS_VCPUS <= HART_ID_NONE, "a table of bytes holds each vCPU");
@@ -15,20 +15,7 @@ static int fail(char *why, size_t size, const char *what)
 	return -1;
 }
 
-/* A number at *at, which moves behind it; too large is HART_ID_LIMIT; -1: there is none. */
-static int parse_id(const char **at)
-{
-	unsigned long value;
-	char *end;
-
-	if (**at < '0' || **at > '9')
-		return -1;
-	value = strtoul(*at, &end, 10);
-	*at = end;
-	return value < HART_ID_LIMIT ? (int)value : HART_ID_LIMIT;
-}
-
-static int add(struct hart_ids *ids, int id, char *why, size_t size)
+static int add(struct hart_ids *ids, unsigned int id, char *why, size_t size)
 {
 	for (unsigned int i = 0; i < ids->count; i++)
 		if (ids->id[i] == id)
@@ -41,19 +28,15 @@ static int add(struct hart_ids *ids, int id, char *why, size_t size)
 
 static int parse_range(struct hart_ids *ids, const char **at, char *why, size_t size)
 {
-	int first = parse_id(at);
-	int last = first;
+	unsigned int first;
+	unsigned int last;
 	int err = 0;
 
-	if (first >= 0 && **at == '-') {
-		++*at;
-		last = parse_id(at);
-	}
-	if (first < 0 || last < first)
+	if (!words_range(at, HART_ID_LIMIT, &first, &last))
 		return fail(why, size, "give a list as in 0,2,5-7");
 	if (last == HART_ID_LIMIT)
 		return fail(why, size, "ids are below 1024");
-	for (int id = first; id <= last && !err; id++)
+	for (unsigned int id = first; id <= last && !err; id++)
 		err = add(ids, id, why, size);
 	return err;
 }

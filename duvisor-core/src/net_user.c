@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "log.h"
 #include "net.h"
 #include "types.h"
@@ -164,7 +164,7 @@ static void user_destroy(struct net *net)
 	/* It ends when its only connection does. */
 	close(net->fd[0]);
 	if (user->pid > 0)
-		waitpid(user->pid, NULL, 0);
+		child_wait(user->pid);
 	free(user);
 }
 

@@ -77,7 +77,7 @@ static const struct rule rules[] = {
 	{.call = SYS_kill, .mask = ~0U, .own = true},
 	{.call = SYS_tgkill, .mask = ~0U, .own = true},
 	{.call = SYS_tkill, .mask = ~0U, .own = true}, /* that is the main thread */
-	{.call = SYS_wait4},                           /* terminal_guard.c, vsock_connector.c */
+	{.call = SYS_wait4},                           /* child.c */
 
 	/* what is open already */
 	{.call = SYS_read},

@@ -3,11 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdbool.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+#include "child.h"
 
 /* If a shell has taken the terminal over already, it has its own idea of the settings. */
 static bool may_set(int tty)
@@ -20,13 +19,10 @@ static bool may_set(int tty)
 /* Holds nothing but the terminal and the pipe, so that nobody waits for this process by accident. */
 static void guard_main(int tty, int pipe, const struct termios *saved)
 {
-	sigset_t all;
 	char byte;
 
-	/* Nothing but the end of the pipe counts; SIGTTOU among them, so that setting is allowed. */
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
-	prctl(PR_SET_NAME, "duvisor-tty");
+	/* Nothing but the end of the pipe counts; no SIGTTOU either, so that setting is allowed. */
+	child_begin("duvisor-tty");
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (fd != tty && fd != pipe)
 			close(fd);
@@ -65,7 +61,6 @@ void terminal_guard_end(struct terminal_guard *guard)
 	if (guard->pid <= 0)
 		return;
 	close(guard->pipe);
-	while (waitpid(guard->pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	child_wait(guard->pid);
 	guard->pid = 0;
 }

@@ -8,13 +8,17 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static int fill_address(struct sockaddr_un *address, const char *path)
+/* A socket, and the address that it is for. */
+static int open_socket(struct sockaddr_un *address, const char *path)
 {
+	int fd;
+
 	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
 	if (!*path || strlen(path) >= sizeof(address->sun_path))
 		return -ENAMETOOLONG;
 	memcpy(address->sun_path, path, strlen(path) + 1);
-	return 0;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd;
 }
 
 static int connect_to(int fd, const struct sockaddr_un *address)
@@ -70,23 +74,15 @@ static int finish(int fd, int err)
 int unix_listen(const char *path, int backlog)
 {
 	struct sockaddr_un address;
-	int err = fill_address(&address, path);
-	int fd;
+	int fd = open_socket(&address, path);
 
-	if (err)
-		return err;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	return fd < 0 ? -errno : finish(fd, bind_and_listen(fd, &address, backlog));
+	return fd < 0 ? fd : finish(fd, bind_and_listen(fd, &address, backlog));
 }
 
 int unix_connect(const char *path)
 {
 	struct sockaddr_un address;
-	int err = fill_address(&address, path);
-	int fd;
+	int fd = open_socket(&address, path);
 
-	if (err)
-		return err;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	return fd < 0 ? -errno : finish(fd, connect_to(fd, &address));
+	return fd < 0 ? fd : finish(fd, connect_to(fd, &address));
 }

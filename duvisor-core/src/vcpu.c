@@ -36,7 +36,6 @@
 
 /* cycle, time, instret */
 #define COUNTEREN_BASIC 0x7
-#define COUNTEREN_TIME 0x2
 
 /* There is no compressed one. */
 #define ECALL_LENGTH 4
@@ -290,8 +289,8 @@ static void reset_hart(struct vcpu *vcpu)
 	const struct vm *vm = vcpu->vm;
 
 	hart_write_huedeleg(HUEDELEG_MASK);
-	/* One bit is for stimecmp and time both (docs/isa.md, CNT-1): without the one, the other exits. */
-	hart_write_hucounteren(COUNTEREN_BASIC & ~(vm->config->no_sstc ? COUNTEREN_TIME : 0ULL));
+	/* Without stimecmp there is no time either: it exits. */
+	hart_write_hucounteren(COUNTEREN_BASIC & ~(vm->config->no_sstc ? COUNTEREN_TM : 0U));
 	hart_write_hutimedelta(vm->time_delta);
 	hart_write_hugatp(gstage_hugatp(&vm->gstage));
 	hart_fence_stage2();

@@ -2,7 +2,6 @@
 #include "vsock_connector.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -10,9 +9,9 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "log.h"
 #include "unix_socket.h"
 
@@ -63,14 +62,10 @@ static void connector_main(int fd, const char *path)
 	}
 }
 
-/* It holds nothing but its end of the pair, and ends with it: signals are for the process that it serves. */
+/* It holds nothing but its end of the pair, and ends with it. */
 static void become_connector(int fd)
 {
-	sigset_t all;
-
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
-	prctl(PR_SET_NAME, "duvisor-vsock");
+	child_begin("duvisor-vsock");
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (fd)
 		syscall(SYS_close_range, 0U, (unsigned int)fd - 1, 0U);
@@ -149,7 +144,7 @@ void vsock_connector_end(struct vsock_connector *connector)
 	if (connector->fd >= 0)
 		close(connector->fd);
 	connector->fd = -1;
-	while (connector->pid > 0 && waitpid(connector->pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	if (connector->pid > 0)
+		child_wait(connector->pid);
 	connector->pid = 0;
 }

@@ -12,6 +12,12 @@
  */
 bool words_next(const char **at, char *buf, size_t size, bool *too_long);
 
+/*
+ * Read a number, or two as in 5-7, the first not the larger one; *at moves behind. A number that is not below limit
+ * is limit. False: there is no such thing.
+ */
+bool words_range(const char **at, unsigned int limit, unsigned int *first, unsigned int *last);
+
 /* The value if word is "key=value", else NULL. */
 const char *words_value(const char *word, const char *key);
 
