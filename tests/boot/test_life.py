@@ -9,21 +9,27 @@ import pytest
 from conftest import BUILD, ROOT, host
 
 PAYLOADS = BUILD / "tests" / "guest"
-# In the background, until it has said something: $vm is its process, /tmp/out what it said.
-START = """
+# start OPTION...: a guest in the background, until it has said something: $vm is its process, /tmp/out what it said.
+# nothing_left: how many processes and users of the module there are, whether another guest runs, and the module goes.
+SHELL = """
 start() {
-    : >/tmp/out # before the wait below: the guest before this one said the same
     duvisor run --kernel /share/ticks.elf --mem 4M "$@" </dev/null >/tmp/out 2>&1 & vm=$!
-    until grep -q tick /tmp/out; do sleep 0.05; done
+    until grep -qs tick /tmp/out; do sleep 0.05; done
 }
 lines() { wc -l </tmp/out; }
-start
+nothing_left() {
+    ps | grep -v grep | grep -c 'duvisor run'
+    awk '$1 == "duvisor" { print $3 }' /proc/modules
+    duvisor run --kernel /share/off.elf; echo $?
+    rmmod duvisor && echo unloaded
+}
 """
+NOTHING_LEFT = ["0", "0", "0", "unloaded"]
 
 
 def life(script):
     """The words that the script says; the shell's own remarks on who was killed are not among them."""
-    done = host(START + script, "--share", PAYLOADS)
+    done = host(SHELL + script, "--share", PAYLOADS)
     assert done.returncode == 0, done.stdout + done.stderr
     return [word for word in done.stdout.split() if word not in ("Hangup", "Terminated", "Killed")]
 
@@ -31,7 +37,7 @@ def life(script):
 @pytest.mark.parametrize("number", ["STOP", "TSTP"])
 def test_stopped_and_continued(number):
     still, moving, alive = life(f"""
-    kill -{number} $vm; sleep 0.2; a=$(lines); sleep 0.5; b=$(lines)
+    start; kill -{number} $vm; sleep 0.2; a=$(lines); sleep 0.5; b=$(lines)
     kill -CONT $vm; sleep 0.5; c=$(lines)
     echo $((b - a)) $((c - b)); kill -0 $vm && echo alive; kill $vm
     """)
@@ -43,35 +49,28 @@ def test_stopped_and_continued(number):
 @pytest.mark.parametrize("number, status", [("HUP", 129), ("TERM", 143), ("KILL", 137)])
 def test_killed_leaves_nothing(number, status):
     said = life(f"""
-    kill -{number} $vm; wait $vm 2>/dev/null; echo $?
-    ps | grep -v grep | grep -c 'duvisor run'
-    awk '$1 == "duvisor" {{ print $3 }}' /proc/modules
-    duvisor run --kernel /share/off.elf; echo $?
-    rmmod duvisor && echo unloaded
+    start; kill -{number} $vm; wait $vm 2>/dev/null; echo $?
+    nothing_left
     """)
-    assert said == [str(status), "0", "0", "0", "unloaded"]
+    assert said == [str(status), *NOTHING_LEFT]
 
 
 def test_ctrl_c_without_a_terminal_leaves_nothing():
     """A command in the background ignores SIGINT: this one is in the foreground, as a script's is."""
     said = life("""
-    kill $vm; wait $vm 2>/dev/null; : >/tmp/out
-    (until grep -q tick /tmp/out; do sleep 0.05; done; kill -INT $(pidof duvisor)) &
+    (until grep -qs tick /tmp/out; do sleep 0.05; done; kill -INT $(pidof duvisor)) &
     sh -c 'duvisor run --kernel /share/ticks.elf --mem 4M </dev/null >/tmp/out 2>&1; echo $?'
-    ps | grep -v grep | grep -c 'duvisor run'
-    duvisor run --kernel /share/off.elf; echo $?
-    rmmod duvisor && echo unloaded
+    nothing_left
     """)
-    assert said == ["130", "0", "0", "unloaded"]
+    assert said == ["130", *NOTHING_LEFT]
 
 
 def test_memory_beside_the_guests_own():
     """Of the process's resident pages, those that are not guest RAM: with Linux up, below 3 MiB."""
     said = life(r"""
-    kill $vm; wait $vm 2>/dev/null
     duvisor run -k /guest/Image -i /guest/initramfs.cpio.gz --mem 256M \
         -p 'console=ttyS0 quiet -- sh -c "echo up; sleep 1000"' </dev/null >/tmp/out 2>&1 & vm=$!
-    until grep -q up /tmp/out; do sleep 0.05; done
+    until grep -qs up /tmp/out; do sleep 0.05; done
     awk '/^Size/ { ram = ($2 == 256 * 1024) } /^Rss/ { kib[ram] += $2 } END { print kib[0], kib[1] }' \
         /proc/$vm/smaps
     kill $vm
@@ -82,7 +81,7 @@ def test_memory_beside_the_guests_own():
 
 
 def test_module_in_use_stays():
-    said = life("rmmod duvisor 2>/dev/null; echo $?; a=$(lines); sleep 0.5; b=$(lines)\n"
+    said = life("start; rmmod duvisor 2>/dev/null; echo $?; a=$(lines); sleep 0.5; b=$(lines)\n"
                 "echo $((b - a)); kill $vm")
     assert said[0] != "0"
     assert int(said[1]) > 0
@@ -90,7 +89,6 @@ def test_module_in_use_stays():
 
 def test_thread_names_and_affinity():
     said = life("""
-    kill $vm; wait $vm 2>/dev/null
     start --cpus 2 --cpu-affinity 1=0 --cpu-affinity 0=1
     for task in /proc/$vm/task/*; do
         echo $(cat $task/comm):$(sed -n 's/^Cpus_allowed_list:.//p' $task/status)
@@ -103,7 +101,6 @@ def test_thread_names_and_affinity():
 @pytest.mark.parametrize("option, expected", [("", "2:1"), ("--no-sandbox", "0:0")])
 def test_sandbox_is_around_all_threads(option, expected):
     said = life(f"""
-    kill $vm; wait $vm 2>/dev/null
     start --cpus 2 {option}
     for task in /proc/$vm/task/*; do
         echo $(awk '/^Seccomp:|^NoNewPrivs:/ {{ word[$1] = $2 }}

@@ -12,15 +12,10 @@
  */
 #include "guest.h"
 
-#define SBI_EXT_HSM 0x48534dl
-#define SBI_EXT_RFENCE 0x52464e43l
 #define NSEC_PER_TICK 100
 #define BATCHES 11
 #define PAGE 4096ul
 #define HUGE_PAGE (2ul << 20)
-#define SIE_SOFT (1ul << 1)
-#define SIE_TIMER (1ul << 5)
-#define SIE_EXTERNAL (1ul << 9)
 #define SSTATUS_SIE (1ul << 1)
 
 #define UART 0x10000000ul
@@ -94,7 +89,7 @@ static void wait_for_arrival(void)
 static void self_ipi(uint64_t i)
 {
 	(void)i;
-	csr_write(sie, SIE_SOFT);
+	csr_write(sie, INT_SOFT);
 	sbi_call(SBI_EXT_IPI, 0, 1, 0, 0);
 	wait_for_arrival();
 }
@@ -103,7 +98,7 @@ static void timer_by_register(uint64_t i)
 {
 	(void)i;
 	csr_write(stimecmp, csr_read(time));
-	csr_write(sie, SIE_TIMER);
+	csr_write(sie, INT_TIMER);
 	wait_for_arrival();
 }
 
@@ -111,7 +106,7 @@ static void timer_by_call(uint64_t i)
 {
 	(void)i;
 	sbi_call(SBI_EXT_TIME, 0, (long)csr_read(time), 0, 0);
-	csr_write(sie, SIE_TIMER);
+	csr_write(sie, INT_TIMER);
 	wait_for_arrival();
 }
 
@@ -161,7 +156,7 @@ static void claim_and_complete(void)
 static void device_interrupt(uint64_t i)
 {
 	(void)i;
-	csr_write(sie, SIE_EXTERNAL);
+	csr_write(sie, INT_EXTERNAL);
 	REG8(UART_IER) = IER_THRI;
 	wait_for_arrival();
 	REG8(UART_IER) = 0;
@@ -224,7 +219,7 @@ static void measure_wakeup(void)
 		uint64_t due = csr_read(time) + 20000;
 
 		csr_write(stimecmp, due);
-		csr_write(sie, SIE_TIMER);
+		csr_write(sie, INT_TIMER);
 		while (csr_read(time) < due)
 			__asm__ volatile("wfi");
 		batch[b] = (csr_read(time) - due) * NSEC_PER_TICK;
@@ -239,9 +234,7 @@ static void measure_wakeup(void)
 void second(void);
 extern char second_start[];
 __asm__("	.globl	second_start\n"
-	"second_start:\n"
-	"	lla	gp, __global_pointer$\n"
-	"	lla	sp, second_stack + 4096\n"
+	"second_start:\n" GUEST_SET_GP "	lla	sp, second_stack + 4096\n"
 	"	call	second\n");
 static char second_stack[4096] __attribute__((aligned(16), used));
 static volatile uint64_t pings;
@@ -249,7 +242,7 @@ static volatile uint64_t pongs;
 
 static void answer_ping(void)
 {
-	if (!(csr_read(sip) & SIE_SOFT))
+	if (!(csr_read(sip) & INT_SOFT))
 		return;
 	__asm__ volatile("csrci sip, 2");
 	pongs++;
@@ -269,7 +262,7 @@ static void ping(uint64_t i)
 	(void)i;
 	sbi_call(SBI_EXT_IPI, 0, 1, 1, 0);
 	pings++;
-	while (!(csr_read(sip) & SIE_SOFT))
+	while (!(csr_read(sip) & INT_SOFT))
 		;
 	__asm__ volatile("csrci sip, 2");
 }

@@ -20,8 +20,29 @@ void guest_print_number(uint64_t number)
 	guest_print(digits + at);
 }
 
+static unsigned int checked;
+static int failures;
+
+void guest_check(const char *name, int good)
+{
+	failures += !good;
+	guest_print(good ? "ok " : "not ok ");
+	guest_print_number(++checked);
+	guest_print(" - ");
+	guest_print(name);
+	guest_print("\n");
+}
+
+int guest_checked(void)
+{
+	guest_print("1..");
+	guest_print_number(checked);
+	guest_print("\n");
+	return failures;
+}
+
 /* Cells of the device tree: its header, and the tokens of its structure (DTSpec 0.4, chapter 5). */
-enum { OFF_STRUCT = 2, OFF_STRINGS = 3 };
+enum { TOTAL_SIZE = 1, OFF_STRUCT = 2, OFF_STRINGS = 3 };
 enum { BEGIN_NODE = 1, END_NODE = 2, PROP = 3, NOP = 4 };
 
 static uint32_t cell(const void *at)
@@ -36,6 +57,16 @@ static int equal(const char *a, const char *b)
 	while (*a && *a == *b)
 		a++, b++;
 	return *a == *b;
+}
+
+int guest_tree_mentions(const void *fdt, const char *text)
+{
+	const char *at = fdt;
+	const char *end = at + cell(at + 4 * TOTAL_SIZE);
+
+	while (at < end && !equal(at, text))
+		at++;
+	return at < end;
 }
 
 static uint64_t align4(uint64_t size)

@@ -2,15 +2,11 @@
 /*
  * IPIs between all harts there are, counted: by the SBI, or as messages to each other's interrupt
  * files where the device tree has an IMSIC. Where there are two harts, 10,000 there and back at
- * first, both awake, for scripts/trap-table. Then a storm in which harts sleep, mostly. Needs
- * --cpus 2 to 8. Prints one TAP line per case.
+ * first, both awake. Then a storm in which harts sleep, mostly. Needs --cpus 2 to 8. Prints one TAP line per case.
  */
 #include "guest.h"
 
-#define SBI_EXT_HSM 0x48534d
-#define TIMEBASE 10000000ul
 #define LIMIT (200 * TIMEBASE)
-#define MAX_HARTS 8
 
 #define PING_PONGS 10000
 #define CALLS 4000
@@ -26,16 +22,7 @@
 #define SIREG 0x151
 #define STOPEI 0x15c
 
-#define SOFT (1ul << 1)
-#define TIMER (1ul << 5)
-#define EXTERNAL (1ul << 9)
-
-/* A label that the emulator's trap trace shows by its pc. */
-#define MARK(label)                                                                                \
-	__asm__ volatile("li a7, 0x10\n\tli a6, 0\n\t.globl " #label "\n" #label ":\n\tecall" ::   \
-				 : "a0", "a1", "a6", "a7", "memory")
-
-/* What one hart tells another. As an identity: 1 + kind * MAX_HARTS + sender. */
+/* What one hart tells another. As an identity: 1 + kind * GUEST_MAX_HARTS + sender. */
 enum kind { CALL, ANSWER, KINDS };
 
 static uint64_t harts;
@@ -43,25 +30,11 @@ static uint64_t rounds;
 static uint64_t use_imsic;
 static uint64_t arrived;
 static uint64_t finished;
-static uint64_t failures;
-static unsigned int number;
 
 /* Without identities of their own, IPIs say who they are from in memory. */
-static uint64_t mail[MAX_HARTS];
+static uint64_t mail[GUEST_MAX_HARTS];
 /* Written by their hart only, and by hart 0 while nobody else counts. */
-static volatile uint64_t received[MAX_HARTS][KINDS][MAX_HARTS];
-static char stacks[MAX_HARTS][4096] __attribute__((aligned(16), used));
-
-static void check(const char *name, int good)
-{
-	if (!good)
-		__atomic_fetch_add(&failures, 1, __ATOMIC_SEQ_CST);
-	guest_print(good ? "ok " : "not ok ");
-	guest_print_number(++number);
-	guest_print(" - ");
-	guest_print(name);
-	guest_print("\n");
-}
+static volatile uint64_t received[GUEST_MAX_HARTS][KINDS][GUEST_MAX_HARTS];
 
 static uint64_t total(volatile uint64_t *what)
 {
@@ -95,12 +68,12 @@ static void set_up_hart(void)
 		write_file(EIE0, ~0ul);
 		write_file(EIDELIVERY, 1);
 	}
-	csr_write(sie, (use_imsic ? EXTERNAL : SOFT) | TIMER);
+	csr_write(sie, (use_imsic ? INT_EXTERNAL : INT_SOFT) | INT_TIMER);
 }
 
 static void send(uint64_t to, enum kind kind, uint64_t from)
 {
-	uint64_t bit = kind * MAX_HARTS + from;
+	uint64_t bit = kind * GUEST_MAX_HARTS + from;
 
 	if (use_imsic) {
 		*(volatile uint32_t *)(IMSIC_BASE + to * IMSIC_PAGE) = (uint32_t)(1 + bit);
@@ -113,10 +86,10 @@ static void send(uint64_t to, enum kind kind, uint64_t from)
 /* Each call is answered, once. */
 static void take(uint64_t me, uint64_t bit)
 {
-	uint64_t from = bit % MAX_HARTS;
+	uint64_t from = bit % GUEST_MAX_HARTS;
 
-	received[me][bit / MAX_HARTS][from]++;
-	if (bit / MAX_HARTS == CALL)
+	received[me][bit / GUEST_MAX_HARTS][from]++;
+	if (bit / GUEST_MAX_HARTS == CALL)
 		send(from, ANSWER, me);
 }
 
@@ -132,9 +105,9 @@ static void take_mail(uint64_t me)
 {
 	uint64_t bits;
 
-	__asm__ volatile("csrc sip, %0" ::"r"(SOFT) : "memory");
+	__asm__ volatile("csrc sip, %0" ::"r"(INT_SOFT) : "memory");
 	bits = __atomic_exchange_n(&mail[me], 0, __ATOMIC_SEQ_CST);
-	for (uint64_t bit = 0; bit < KINDS * MAX_HARTS; bit++)
+	for (uint64_t bit = 0; bit < KINDS * GUEST_MAX_HARTS; bit++)
 		if (bits >> bit & 1)
 			take(me, bit);
 }
@@ -147,9 +120,9 @@ static void serve(uint64_t me, int asleep)
 	if (asleep)
 		__asm__ volatile("wfi");
 	pending = csr_read(sip);
-	if (pending & EXTERNAL)
+	if (pending & INT_EXTERNAL)
 		take_messages(me);
-	if (pending & SOFT)
+	if (pending & INT_SOFT)
 		take_mail(me);
 }
 
@@ -193,17 +166,7 @@ static void run_storm(uint64_t me)
 	meet(&finished, me, end);
 }
 
-void other_hart(uint64_t me);
-__asm__(".globl other_hart_start\n"
-	"other_hart_start:\n"
-	"	lla gp, __global_pointer$\n"
-	"	lla sp, stacks + 4096\n"
-	"	slli t0, a0, 12\n"
-	"	add sp, sp, t0\n"
-	"	lla t0, trap\n"
-	"	csrw stvec, t0\n"
-	"	call other_hart\n");
-extern char other_hart_start[];
+GUEST_OTHER_HARTS(other_hart_start, other_hart);
 
 void other_hart(uint64_t me)
 {
@@ -222,15 +185,13 @@ static void ping_pong(void)
 	uint64_t end = csr_read(time) + LIMIT;
 	uint64_t i;
 
-	MARK(mark_ipi_begin);
 	for (i = 0; i < PING_PONGS && csr_read(time) < end; i++) {
 		send(1, CALL, 0);
 		while (received[0][ANSWER][1] == i && csr_read(time) < end)
 			serve(0, 0);
 	}
-	MARK(mark_ipi_end);
-	check("10000 IPIs there and back, both harts awake",
-	      received[0][ANSWER][1] == PING_PONGS && received[1][CALL][0] == PING_PONGS);
+	guest_check("10000 IPIs there and back, both harts awake",
+		    received[0][ANSWER][1] == PING_PONGS && received[1][CALL][0] == PING_PONGS);
 	received[0][ANSWER][1] = 0;
 	received[1][CALL][0] = 0;
 }
@@ -247,55 +208,40 @@ static int all_counts_equal(void)
 	return good;
 }
 
-static int find_imsic(const uint8_t *fdt)
-{
-	static const char name[] = "riscv,imsics";
-	uint32_t size = (uint32_t)fdt[4] << 24 | fdt[5] << 16 | fdt[6] << 8 | fdt[7];
-
-	for (uint32_t at = 0; at + sizeof(name) <= size; at++) {
-		unsigned int i = 0;
-
-		while (i < sizeof(name) && fdt[at + i] == (uint8_t)name[i])
-			i++;
-		if (i == sizeof(name))
-			return 1;
-	}
-	return 0;
-}
-
-static void start_harts(void)
+/* True: all are there. */
+static int start_harts(void)
 {
 	uint64_t end = csr_read(time) + LIMIT;
+	int good;
 
 	harts = 1;
-	while (harts < MAX_HARTS && !sbi_call(SBI_EXT_HSM, 2, (long)harts, 0, 0).error)
+	while (harts < GUEST_MAX_HARTS && !sbi_call(SBI_EXT_HSM, 2, (long)harts, 0, 0).error)
 		harts++;
 	set_up_hart();
 	for (uint64_t hart = 1; hart < harts; hart++)
-		sbi_call(SBI_EXT_HSM, 0, (long)hart, (long)other_hart_start, 0);
+		sbi_call(SBI_EXT_HSM, 0, (long)hart, (long)other_hart_start, (long)hart);
 	add_one(&arrived);
 	while (total(&arrived) < harts && csr_read(time) < end)
 		;
-	check("all harts are there", harts > 1 && total(&arrived) == harts);
+	good = harts > 1 && total(&arrived) == harts;
+	guest_check("all harts are there", good);
+	return good;
 }
 
 int main(long hart, void *fdt)
 {
 	(void)hart;
-	use_imsic = (uint64_t)find_imsic(fdt);
+	use_imsic = (uint64_t)guest_tree_mentions(fdt, "riscv,imsics");
 	guest_print(use_imsic ? "# by IMSIC\n" : "# by SBI\n");
-	start_harts();
-	if (!failures) {
+	if (start_harts()) {
 		rounds = CALLS / (harts * (harts - 1));
 		if (harts == 2)
 			ping_pong();
 		add_one(&arrived);
 		run_storm(0);
-		check("calls of each hart to each other and their answers, none lost, none twice",
-		      all_counts_equal());
+		guest_check(
+			"calls of each hart to each other and their answers, none lost, none twice",
+			all_counts_equal());
 	}
-	guest_print("1..");
-	guest_print_number(number);
-	guest_print("\n");
-	return failures != 0;
+	return guest_checked();
 }

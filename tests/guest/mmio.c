@@ -15,19 +15,11 @@
 #define SSTATUS_FS (3ul << 13)
 #define SSTATUS_FS_CLEAN (2ul << 13)
 
-static unsigned int number;
-static int failures;
-
 static void check(const char *name, uint64_t got, uint64_t want)
 {
-	guest_print(got == want ? "ok " : "not ok ");
-	guest_print_number(++number);
-	guest_print(" - ");
-	guest_print(name);
-	guest_print("\n");
+	guest_check(name, got == want);
 	if (got == want)
 		return;
-	failures++;
 	guest_print("# got ");
 	guest_print_number(got);
 	guest_print(" want ");
@@ -237,8 +229,5 @@ int main(long hart, void *fdt)
 	every_register();
 	floats();
 	refused();
-	guest_print("1..");
-	guest_print_number(number);
-	guest_print("\n");
-	return failures;
+	return guest_checked();
 }

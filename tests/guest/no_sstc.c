@@ -5,24 +5,8 @@
  */
 #include "guest.h"
 
-#define TIMEBASE 10000000ul
-#define SIE_TIMER (1ul << 5)
-#define SIP_TIMER (1ul << 5)
 #define ILLEGAL_INSTRUCTION 2
 #define SLEEPS 20
-
-static unsigned int number;
-static int failures;
-
-static void check(const char *name, int good)
-{
-	failures += !good;
-	guest_print(good ? "ok " : "not ok ");
-	guest_print_number(++number);
-	guest_print(" - ");
-	guest_print(name);
-	guest_print("\n");
-}
 
 /* Skips the instruction that trapped, all of which are 4 bytes, and counts. */
 static volatile uint64_t traps;
@@ -53,11 +37,11 @@ static void no_register(void)
 
 	csr_write(stvec, skip);
 	__asm__ volatile("csrr %0, 0x14d" : "+r"(value));
-	check("reading stimecmp is illegal", traps == 1 && last_cause == ILLEGAL_INSTRUCTION);
-	check("... and changes no register", value == 5);
+	guest_check("reading stimecmp is illegal", traps == 1 && last_cause == ILLEGAL_INSTRUCTION);
+	guest_check("... and changes no register", value == 5);
 	__asm__ volatile("csrw 0x14d, zero");
-	check("writing stimecmp is illegal", traps == 2 && last_cause == ILLEGAL_INSTRUCTION);
-	check("... and makes no timer pending", !(csr_read(sip) & SIP_TIMER));
+	guest_check("writing stimecmp is illegal", traps == 2 && last_cause == ILLEGAL_INSTRUCTION);
+	guest_check("... and makes no timer pending", !(csr_read(sip) & INT_TIMER));
 	csr_write(stvec, old);
 }
 
@@ -73,25 +57,25 @@ static void time_goes_on(void)
 		good &= now >= last;
 		last = now;
 	}
-	check("the time goes on, never back", good && last > first);
+	guest_check("the time goes on, never back", good && last > first);
 }
 
 static void firmware_timer(void)
 {
 	int good = 1;
 
-	csr_write(sie, SIE_TIMER);
+	csr_write(sie, INT_TIMER);
 	for (int i = 0; i < SLEEPS; i++) {
 		uint64_t due = csr_read(time) + TIMEBASE / 1000;
 
 		sbi_call(SBI_EXT_TIME, 0, (long)due, 0, 0);
-		while (!(csr_read(sip) & SIP_TIMER))
+		while (!(csr_read(sip) & INT_TIMER))
 			__asm__ volatile("wfi");
 		good &= csr_read(time) >= due;
 		sbi_call(SBI_EXT_TIME, 0, -1, 0, 0);
-		good &= !(csr_read(sip) & SIP_TIMER);
+		good &= !(csr_read(sip) & INT_TIMER);
 	}
-	check("set_timer wakes from wfi, never early, and is taken back", good);
+	guest_check("set_timer wakes from wfi, never early, and is taken back", good);
 }
 
 int main(long hart, void *fdt)
@@ -101,8 +85,5 @@ int main(long hart, void *fdt)
 	no_register();
 	time_goes_on();
 	firmware_timer();
-	guest_print("1..");
-	guest_print_number(number);
-	guest_print("\n");
-	return failures;
+	return guest_checked();
 }

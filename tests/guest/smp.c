@@ -5,14 +5,6 @@
  */
 #include "guest.h"
 
-#define SBI_EXT_HSM 0x48534d
-#define SBI_EXT_RFENCE 0x52464e43
-#define TIMEBASE 10000000ul
-
-#define SIE_SOFT (1ul << 1)
-#define SIE_TIMER (1ul << 5)
-#define SIP_SOFT (1ul << 1)
-
 #define ROUNDS 2000
 #define PATIENCE (100 * TIMEBASE)
 #define SUSPENSIONS 50
@@ -23,19 +15,6 @@
 /* The harts: this one, and the other, which is called hart 1 below. */
 static long own_id;
 static long other_id;
-
-static unsigned int number;
-static int failures;
-
-static void check(const char *name, int good)
-{
-	failures += !good;
-	guest_print(good ? "ok " : "not ok ");
-	guest_print_number(++number);
-	guest_print(" - ");
-	guest_print(name);
-	guest_print("\n");
-}
 
 static struct sbi_ret hsm(long fid, long a0, long a1, long a2)
 {
@@ -70,7 +49,6 @@ static uint64_t middle[512] __attribute__((aligned(4096)));
 static uint64_t low[512] __attribute__((aligned(4096)));
 static uint64_t pages[2][512] __attribute__((aligned(4096)));
 #define WINDOW 0x40000000ul
-#define PTE(addr, flags) ((uint64_t)(addr) >> 12 << 10 | (flags))
 
 static void map_window(int page)
 {
@@ -96,20 +74,18 @@ static void use_tables(void)
 
 void hart1(uint64_t id, uint64_t opaque);
 __asm__(".globl hart1_start\n"
-	"hart1_start:\n"
-	"	lla gp, __global_pointer$\n"
-	"	lla sp, stack1 + 4096\n"
+	"hart1_start:\n" GUEST_SET_GP "	lla sp, stack1 + 4096\n"
 	"	call hart1\n");
 extern char hart1_start[];
 
 static void clear_ipi(void)
 {
-	__asm__ volatile("csrc sip, %0" : : "r"(SIP_SOFT));
+	__asm__ volatile("csrc sip, %0" : : "r"(INT_SOFT));
 }
 
 static void serve_pings(void)
 {
-	csr_write(sie, SIE_SOFT);
+	csr_write(sie, INT_SOFT);
 	while (command == PING) {
 		__asm__ volatile("wfi");
 		clear_ipi();
@@ -128,13 +104,13 @@ void hart1(uint64_t id, uint64_t opaque)
 	/* After a suspension: what woke the hart still pends, all else is as at a start. */
 	if (opaque == RESUME_OPAQUE) {
 		resumed_state = csr_read(satp) | csr_read(sie) | (csr_read(sstatus) & 2);
-		resumed_pending = csr_read(sip) & SIP_SOFT;
+		resumed_pending = csr_read(sip) & INT_SOFT;
 		clear_ipi();
 		command = RUN;
 		resumed++;
 	}
 	use_tables();
-	csr_write(sie, SIE_SOFT);
+	csr_write(sie, INT_SOFT);
 	for (;;) {
 		switch (command) {
 		case STOP:
@@ -185,7 +161,7 @@ static void start_and_stop(void)
 {
 	int good = 1;
 
-	check("hart 1 is stopped at first", hsm(2, other_id, 0, 0).value == 1);
+	guest_check("hart 1 is stopped at first", hsm(2, other_id, 0, 0).value == 1);
 	for (long i = 0; i < 50; i++) {
 		command = RUN;
 		good &= hsm(0, other_id, (long)hart1_start, 1000 + i).error == 0;
@@ -196,10 +172,10 @@ static void start_and_stop(void)
 		command = STOP;
 		good &= status_becomes(1);
 	}
-	check("hart 1 starts and stops 50 times", good);
+	guest_check("hart 1 starts and stops 50 times", good);
 	command = RUN;
 	hsm(0, other_id, (long)hart1_start, 7);
-	check("... and once more, to stay", status_becomes(0));
+	guest_check("... and once more, to stay", status_becomes(0));
 }
 
 /* Both sleep in wfi until the other's IPI comes: a lost one makes it wait until the end. */
@@ -209,7 +185,7 @@ static void ping_pong(void)
 	unsigned int i;
 
 	command = PING;
-	csr_write(sie, SIE_SOFT | SIE_TIMER);
+	csr_write(sie, INT_SOFT | INT_TIMER);
 	sbi_call(SBI_EXT_TIME, 0, (long)end, 0, 0);
 	for (i = 0; i < ROUNDS && csr_read(time) < end; i++) {
 		pinged = i + 1;
@@ -219,8 +195,8 @@ static void ping_pong(void)
 			clear_ipi();
 		}
 	}
-	check("2000 IPIs there and back, both harts asleep between",
-	      pings == ROUNDS && csr_read(time) < end);
+	guest_check("2000 IPIs there and back, both harts asleep between",
+		    pings == ROUNDS && csr_read(time) < end);
 	command = RUN;
 	send_ipi(other_id, 0);
 	csr_write(sie, 0);
@@ -248,7 +224,7 @@ static void remote_fences(void)
 			;
 		good &= answer == want;
 	}
-	check("2000 remote fences take effect", good);
+	guest_check("2000 remote fences take effect", good);
 	command = RUN;
 }
 
@@ -277,18 +253,18 @@ static void suspend(void)
 	for (int i = 0; i < SUSPENSIONS; i++) {
 		kept &= suspend_once(SUSPEND) && suspended_error == 0;
 		lost &= suspend_once(SUSPEND_LOSING) && resumed_state == 0 &&
-			resumed_pending == SIP_SOFT;
+			resumed_pending == INT_SOFT;
 		lost &= started_with[0] == (uint64_t)other_id && started_with[1] == RESUME_OPAQUE;
 	}
-	check("hart 1 suspends and goes on 50 times", kept);
-	check("... and 50 times from nothing but what woke it", lost);
+	guest_check("hart 1 suspends and goes on 50 times", kept);
+	guest_check("... and 50 times from nothing but what woke it", lost);
 }
 
 static void sleep(void)
 {
 	uint64_t worst = 0;
 
-	csr_write(sie, SIE_TIMER);
+	csr_write(sie, INT_TIMER);
 	for (int i = 0; i < 20; i++) {
 		uint64_t due = csr_read(time) + TIMEBASE / 200;
 		uint64_t now;
@@ -303,7 +279,7 @@ static void sleep(void)
 	guest_print("# a 5 ms sleep was at most ");
 	guest_print_number(worst / (TIMEBASE / 1000000));
 	guest_print(" us late\n");
-	check("wfi wakes on the timer, never early", worst < TIMEBASE);
+	guest_check("wfi wakes on the timer, never early", worst < TIMEBASE);
 }
 
 /* SBI, "Binary Encoding": a call changes a0 and a1 only. */
@@ -317,8 +293,8 @@ static void registers_stay(void)
 	register long t1 __asm__("t1") = 66;
 
 	__asm__ volatile("ecall" : "+r"(a0), "+r"(a1), "+r"(a6), "+r"(a7), "+r"(t0), "+r"(t1));
-	check("an IPI leaves the registers alone",
-	      !a0 && !a1 && !a6 && a7 == SBI_EXT_IPI && t0 == 55 && t1 == 66);
+	guest_check("an IPI leaves the registers alone",
+		    !a0 && !a1 && !a6 && a7 == SBI_EXT_IPI && t0 == 55 && t1 == 66);
 }
 
 /* A mask that names a hart which is not there does nothing at all; get_status says so, too. */
@@ -333,7 +309,7 @@ static void absent_harts(void)
 		good &= sbi_call(SBI_EXT_IPI, 0, 1, id, 0).error == -3;
 		good &= sbi_call(SBI_EXT_RFENCE, 0, 1, id, 0).error == -3;
 	}
-	check("no other hart exists", good && !(csr_read(sip) & SIP_SOFT));
+	guest_check("no other hart exists", good && !(csr_read(sip) & INT_SOFT));
 }
 
 static int find_other(void)
@@ -346,11 +322,14 @@ static int find_other(void)
 
 int main(long hart, void *fdt)
 {
+	int found;
+
 	(void)fdt;
 	own_id = hart;
 	setup_tables();
-	check("there is a second hart", find_other());
-	if (!failures) {
+	found = find_other();
+	guest_check("there is a second hart", found);
+	if (found) {
 		absent_harts();
 		start_and_stop();
 		ping_pong();
@@ -359,8 +338,5 @@ int main(long hart, void *fdt)
 		suspend();
 		sleep();
 	}
-	guest_print("1..");
-	guest_print_number(number);
-	guest_print("\n");
-	return failures;
+	return guest_checked();
 }

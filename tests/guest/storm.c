@@ -10,22 +10,16 @@
  */
 #include "guest.h"
 
-#define SBI_EXT_HSM 0x48534d
-#define SBI_EXT_RFENCE 0x52464e43
 #define HSM_STOPPED 1
-#define TICKS_PER_US 10ul
+#define TICKS_PER_US (TIMEBASE / 1000000)
 /* A wake-up that has not come after so long is lost. */
-#define PATIENCE (60000000ul * TICKS_PER_US)
-#define SIE_SOFT (1ul << 1)
-#define SIE_TIMER (1ul << 5)
+#define PATIENCE (60 * TIMEBASE)
 
-#define MAX_HARTS 8
 #define MAX_HART_ID 1024
 #define ROUNDS_PER_STOP 64
 
 #define WINDOW 0x40000000ul
 #define PAGE 4096ul
-#define PTE(addr, flags) ((uint64_t)(addr) >> 12 << 10 | (flags))
 
 static struct hart {
 	long id;
@@ -36,29 +30,17 @@ static struct hart {
 	volatile uint64_t stale;    /* pages that it saw */
 	volatile uint64_t early;    /* timers */
 	volatile uint64_t done;
-} harts[MAX_HARTS];
+} harts[GUEST_MAX_HARTS];
 static uint64_t count;
 static uint64_t rounds;
 static uint64_t sleep_ticks;
-char stacks[MAX_HARTS][4096] __attribute__((aligned(16)));
 
 static uint64_t root[512] __attribute__((aligned(4096)));
 static uint64_t middle[512] __attribute__((aligned(4096)));
 static volatile uint64_t low[512] __attribute__((aligned(4096)));
 static uint64_t pages[2][512] __attribute__((aligned(4096)));
 
-/* a1 = the number of the hart in `harts`. */
-__asm__(".globl storm_start\n"
-	"storm_start:\n"
-	"	lla gp, __global_pointer$\n"
-	"	lla sp, stacks\n"
-	"	addi t0, a1, 1\n"
-	"	slli t0, t0, 12\n"
-	"	add sp, sp, t0\n"
-	"	mv a0, a1\n"
-	"	call storm_hart\n");
-extern char storm_start[];
-void storm_hart(uint64_t number);
+GUEST_OTHER_HARTS(storm_start, storm_hart);
 
 static void barrier(void)
 {
@@ -78,7 +60,7 @@ static void setup_tables(void)
 	middle[0] = PTE(low, 1);
 	pages[0][0] = 0;
 	pages[1][0] = 1;
-	for (unsigned int i = 0; i < MAX_HARTS; i++)
+	for (unsigned int i = 0; i < GUEST_MAX_HARTS; i++)
 		low[i] = PTE(pages[0], 0xcf);
 }
 
@@ -100,7 +82,7 @@ static void expect_ipi(struct hart *self)
 {
 	uint64_t end = csr_read(time) + PATIENCE;
 
-	while (!(csr_read(sip) & SIE_SOFT))
+	while (!(csr_read(sip) & INT_SOFT))
 		if (csr_read(time) > end) {
 			self->lost++;
 			return;
@@ -120,7 +102,7 @@ static void wait_for_mail(struct hart *self)
 			due = csr_read(time) + PATIENCE;
 			set_timer(due);
 		}
-		__asm__ volatile("csrc sip, %0" : : "r"(SIE_SOFT));
+		__asm__ volatile("csrc sip, %0" : : "r"(INT_SOFT));
 	}
 }
 
@@ -148,10 +130,10 @@ static void sleep_once(struct hart *self)
 	uint64_t due = csr_read(time) + sleep_ticks;
 
 	set_timer(due);
-	while (!(csr_read(sip) & SIE_TIMER)) {
+	while (!(csr_read(sip) & INT_TIMER)) {
 		__asm__ volatile("wfi");
 		/* A late IPI of a mail that was seen before it came; or else wfi would not wait. */
-		__asm__ volatile("csrc sip, %0" : : "r"(SIE_SOFT));
+		__asm__ volatile("csrc sip, %0" : : "r"(INT_SOFT));
 	}
 	self->early += csr_read(time) < due;
 }
@@ -192,7 +174,7 @@ static void storm(uint64_t number)
 
 	csr_write(satp, 8ul << 60 | (uint64_t)root >> 12);
 	__asm__ volatile("sfence.vma" : : : "memory");
-	csr_write(sie, SIE_SOFT | SIE_TIMER);
+	csr_write(sie, INT_SOFT | INT_TIMER);
 	while (self->round < rounds) {
 		tell_next(number);
 		take_mail(number);
@@ -214,7 +196,7 @@ void storm_hart(uint64_t number)
 static void find_harts(long own)
 {
 	harts[count++].id = own;
-	for (long id = 0; id < MAX_HART_ID && count < MAX_HARTS; id++)
+	for (long id = 0; id < MAX_HART_ID && count < GUEST_MAX_HARTS; id++)
 		if (id != own && !sbi_call(SBI_EXT_HSM, 2, id, 0, 0).error)
 			harts[count++].id = id;
 }

@@ -5,7 +5,6 @@
  */
 #include "guest.h"
 
-#define TIMEBASE 10000000ul
 #define COUNT 10000
 #define PAGE 4096ul
 

@@ -5,44 +5,28 @@
  */
 #include "guest.h"
 
-#define SBI_EXT_HSM 0x48534d
-#define TICKS_PER_MS 10000ul
-#define MAX_HARTS 8
+#define TICKS_PER_MS (TIMEBASE / 1000)
 #define MAX_HART_ID 1024
-#define SIE_SOFT (1ul << 1)
-#define SIE_TIMER (1ul << 5)
-#define SIE_EXT (1ul << 9)
 
 static uint64_t end;
-static volatile uint64_t foreign[MAX_HARTS];
-static volatile uint64_t done[MAX_HARTS];
-char stacks[MAX_HARTS][4096] __attribute__((aligned(16)));
+static volatile uint64_t foreign[GUEST_MAX_HARTS];
+static volatile uint64_t done[GUEST_MAX_HARTS];
 
-__asm__(".globl witness_start\n"
-	"witness_start:\n"
-	"	lla gp, __global_pointer$\n"
-	"	lla sp, stacks\n"
-	"	addi t0, a1, 1\n"
-	"	slli t0, t0, 12\n"
-	"	add sp, sp, t0\n"
-	"	mv a0, a1\n"
-	"	call witness_hart\n");
-extern char witness_start[];
-void witness_hart(uint64_t number);
+GUEST_OTHER_HARTS(witness_start, witness_hart);
 
 /* Half of the time asleep, half of it running: both ways in which an interrupt can arrive. */
 static void watch(uint64_t number)
 {
 	uint64_t now;
 
-	csr_write(sie, SIE_SOFT | SIE_TIMER | SIE_EXT);
+	csr_write(sie, INT_SOFT | INT_TIMER | INT_EXTERNAL);
 	while ((now = csr_read(time)) < end) {
 		sbi_call(SBI_EXT_TIME, 0, (long)(now + TICKS_PER_MS), 0, 0);
 		__asm__ volatile("wfi");
 		for (now = csr_read(time) + TICKS_PER_MS; csr_read(time) < now;)
 			;
-		foreign[number] += (csr_read(sip) & (SIE_SOFT | SIE_EXT)) != 0;
-		__asm__ volatile("csrc sip, %0" : : "r"(SIE_SOFT));
+		foreign[number] += (csr_read(sip) & (INT_SOFT | INT_EXTERNAL)) != 0;
+		__asm__ volatile("csrc sip, %0" : : "r"(INT_SOFT));
 	}
 	csr_write(sie, 0);
 	__asm__ volatile("fence rw, rw" : : : "memory");
@@ -61,7 +45,7 @@ int main(long hart, void *fdt)
 	uint64_t sum;
 
 	end = csr_read(time) + guest_option(fdt, "ms", 1000) * TICKS_PER_MS;
-	for (long id = 0; id < MAX_HART_ID && count < MAX_HARTS; id++)
+	for (long id = 0; id < MAX_HART_ID && count < GUEST_MAX_HARTS; id++)
 		if (id != hart &&
 		    !sbi_call(SBI_EXT_HSM, 0, id, (long)witness_start, (long)count).error)
 			count++;
