@@ -68,8 +68,11 @@ static void swap_csrs(unsigned long *csrs)
 	SWAP(CSR_HUGATP);
 	SWAP(CSR_HUTIMEDELTA);
 	SWAP(CSR_HUCOUNTEREN);
-	if (dv_hart_has_aia)
+	if (dv_hart_has_aia) {
 		SWAP(CSR_VSISELECT);
+		SWAP(CSR_HUFILEGPA);
+		SWAP(CSR_HUFILES);
+	}
 }
 
 /* The state of a new vCPU: zero, but a timer that never rings. */

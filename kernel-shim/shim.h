@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 #define DV_MAX_VCPUS 64
-#define DV_SWITCHED_CSRS 23
+#define DV_SWITCHED_CSRS 25
 
 struct dv_member;
 

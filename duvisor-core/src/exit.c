@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "dev/imsic.h"
 #include "device.h"
 #include "hart.h"
 #include "insn.h"
@@ -167,11 +166,18 @@ static int exit_virtual_instruction(struct vcpu *vcpu, struct vcpu_trap *trap)
 	}
 	if (read_time(vcpu, trap))
 		return VCPU_RESUME_NEXT;
-	if (vcpu->imsic && trap->status & HUSTATUS_SPVP && !imsic_csr_access(vcpu, trap->tval))
-		return VCPU_RESUME_NEXT;
 	/* What a hart without the H extension would do; tval holds the instruction already. */
 	trap->cause = DV_CAUSE_ILLEGAL_INST;
 	return VCPU_INJECT;
+}
+
+/* A message has been stored, for a vCPU that is asleep. */
+static int exit_message(struct vcpu *vcpu, struct vcpu_trap *trap)
+{
+	if (trap->tval >= vcpu->vm->vcpu_count)
+		return -EFAULT;
+	vcpu_kick(vcpu->vm->vcpu[trap->tval], VCPU_REQ_EXT_IRQ);
+	return VCPU_RESUME_SAME;
 }
 
 static exit_fn *const exit_table[] = {
@@ -196,6 +202,7 @@ static exit_fn *const exit_table[] = {
 	[DV_CAUSE_HOST_INTERRUPT] = exit_nothing,
 	[DV_CAUSE_HOST_FAULT] = exit_nothing,
 	[DV_CAUSE_DOORBELL] = exit_nothing,
+	[DV_CAUSE_MESSAGE] = exit_message,
 };
 
 int exit_dispatch(struct vcpu *vcpu, struct vcpu_trap *trap)

@@ -37,6 +37,8 @@ struct vcpu;
 	X(hutinst, CSR_HUTINST)                                                                    \
 	X(hugatp, CSR_HUGATP)                                                                      \
 	X(hutimedelta, CSR_HUTIMEDELTA)                                                            \
+	X(hufiles, CSR_HUFILES)                                                                    \
+	X(hufilegpa, CSR_HUFILEGPA)                                                                \
 	X(hucounteren, CSR_HUCOUNTEREN)                                                            \
 	X(huvip, CSR_HUVIP)
 

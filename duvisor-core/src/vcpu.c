@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dev/board.h"
 #include "dev/imsic_file.h"
 #include "exit.h"
 #include "hart.h"
@@ -192,6 +193,8 @@ static bool timer_deadline(const struct vcpu *vcpu, struct timespec *at)
 static void set_sleeping(struct vcpu *vcpu, uint32_t value)
 {
 	atomic_store(&vcpu->sleeping, value);
+	if (vcpu->imsic)
+		atomic_store(&vcpu->imsic->notify, value);
 	/* Whatever comes next is a look for work: a plain load or a CSR, which the store alone does not order. */
 	atomic_thread_fence(memory_order_seq_cst);
 }
@@ -202,6 +205,9 @@ static void sleep_until_interrupt(struct vcpu *vcpu)
 	bool timed;
 
 	set_sleeping(vcpu, 1);
+	/* While the vCPU was on no hart, messages went to its interrupt file and nowhere else. */
+	if (vcpu->imsic)
+		vcpu_sync_ext_irq(vcpu);
 	if (!vcpu_interrupt_pending()) {
 		timed = timer_deadline(vcpu, &at);
 		futex_wait(&vcpu->request, 0, timed ? &at : NULL);
@@ -295,6 +301,10 @@ static void reset_hart(struct vcpu *vcpu)
 	hart_write_hugatp(gstage_hugatp(&vm->gstage));
 	hart_fence_stage2();
 	hart_fence_i();
+	if (vcpu->imsic) {
+		hart_write_hufilegpa(BOARD_IMSIC_BASE);
+		hart_write_hufiles((uintptr_t)vm->vcpu[0]->imsic | vm->vcpu_count);
+	}
 	vcpu->boot = vm->boots;
 }
 

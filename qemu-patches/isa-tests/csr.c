@@ -396,13 +396,24 @@ static void hideleg_is_fixed(void)
 
 static void without_aia(void)
 {
-	for (enum mode mode = IN_HS; mode < MODES; mode++) {
-		bool dv = mode == IN_DVS || mode == IN_DVU;
+	static const struct {
+		const char *name;
+		u32 insn;
+	} reads[] = {
+		{"[AIA-1] huvsiselect", CSRRS(A0, CSR_HUVSISELECT, X0)},
+		{"[FILE-1] hufiles", CSRRS(A0, CSR_HUFILES, X0)},
+		{"[FILE-1] hufilegpa", CSRRS(A0, CSR_HUFILEGPA, X0)},
+	};
 
-		test("[AIA-1] huvsiselect in %s of a hart without AIA", mode_name[mode]);
-		usual_world();
-		CHECK_TRAP(RUN(mode, CSRRS(A0, CSR_HUVSISELECT, X0)), dv ? AT_HU : AT_M,
-			   EXC_ILLEGAL, code_addr(mode, 0), CSRRS(A0, CSR_HUVSISELECT, X0));
+	for (unsigned int i = 0; i < ARRAY_SIZE(reads); i++) {
+		for (enum mode mode = IN_HS; mode < MODES; mode++) {
+			bool dv = mode == IN_DVS || mode == IN_DVU;
+
+			test("%s in %s of a hart without AIA", reads[i].name, mode_name[mode]);
+			usual_world();
+			CHECK_TRAP(RUN(mode, reads[i].insn), dv ? AT_HU : AT_M, EXC_ILLEGAL,
+				   code_addr(mode, 0), reads[i].insn);
+		}
 	}
 }
 

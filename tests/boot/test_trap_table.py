@@ -31,3 +31,16 @@ def test_what_the_kernel_takes_is_seen():
     assert done.returncode == 1, done.stdout + done.stderr
     faults = re.search(r" HS +store_page_fault +(\d+)", done.stdout)
     assert faults and int(faults[1]) >= 10000 * 0.9
+
+
+@pytest.mark.parametrize("board, exits", [((), {"hypervisor_ecall": 20000}),
+                                          (("--host-aia", "0"), {})])
+def test_an_ipi_to_a_running_vcpu_is_no_exit_of_it(board, exits):
+    """Through the SBI only the sender exits; with interrupt files in memory, nobody."""
+    done = trap_table("--ipi", *board)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(re.findall(r" HS +(\w+)", done.stdout)) <= {"s_timer"}
+    counts = {name: int(number) for name, number in re.findall(r" HU +(\w+) +(\d+)", done.stdout)}
+    for host in ("xdv_host_interrupt", "xdv_doorbell"):
+        counts.pop(host, None)
+    assert counts == exits

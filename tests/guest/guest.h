@@ -93,4 +93,9 @@ void guest_print_number(uint64_t number);
 void guest_exit(int status) __attribute__((noreturn));
 void guest_trap(uint64_t cause, uint64_t pc, uint64_t value) __attribute__((noreturn));
 
+/* What scripts/trap-table counts lies between mark_NAME_begin and mark_NAME_end: ecalls that its trace shows by their pc. */
+#define GUEST_MARK(label)                                                                          \
+	__asm__ volatile("li a7, 0x10\n\tli a6, 0\n\t.globl " #label "\n" #label ":\n\tecall" ::   \
+				 : "a0", "a1", "a6", "a7", "memory")
+
 #endif

@@ -185,11 +185,13 @@ static void ping_pong(void)
 	uint64_t end = csr_read(time) + LIMIT;
 	uint64_t i;
 
+	GUEST_MARK(mark_ipi_begin);
 	for (i = 0; i < PING_PONGS && csr_read(time) < end; i++) {
 		send(1, CALL, 0);
 		while (received[0][ANSWER][1] == i && csr_read(time) < end)
 			serve(0, 0);
 	}
+	GUEST_MARK(mark_ipi_end);
 	guest_check("10000 IPIs there and back, both harts awake",
 		    received[0][ANSWER][1] == PING_PONGS && received[1][CALL][0] == PING_PONGS);
 	received[0][ANSWER][1] = 0;

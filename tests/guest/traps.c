@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Load for scripts/trap-table: phases of one kind of exit each. Every phase lies between two
- * ecalls at labels of their own, which the emulator's trap trace shows by their pc.
+ * Load for scripts/trap-table: phases of one kind of exit each.
  */
 #include "guest.h"
 
 #define COUNT 10000
 #define PAGE 4096ul
-
-#define MARK(label)                                                                                \
-	__asm__ volatile("li a7, 0x10\n\tli a6, 0\n\t.globl " #label "\n" #label ":\n\tecall" ::   \
-				 : "a0", "a1", "a6", "a7", "memory")
 
 static volatile uint64_t sink;
 
@@ -60,18 +55,18 @@ int main(long hart, void *fdt)
 	guest_print("traps: begin\n");
 	/* Let the hypervisor's other thread finish printing. */
 	cpu_work(200);
-	MARK(mark_cpu_begin);
+	GUEST_MARK(mark_cpu_begin);
 	cpu_work(10000);
-	MARK(mark_cpu_end);
-	MARK(mark_hypercall_begin);
+	GUEST_MARK(mark_cpu_end);
+	GUEST_MARK(mark_hypercall_begin);
 	hypercalls();
-	MARK(mark_hypercall_end);
-	MARK(mark_mmio_begin);
+	GUEST_MARK(mark_hypercall_end);
+	GUEST_MARK(mark_mmio_begin);
 	mmio();
-	MARK(mark_mmio_end);
-	MARK(mark_stage2_begin);
+	GUEST_MARK(mark_mmio_end);
+	GUEST_MARK(mark_stage2_begin);
 	stage2_faults();
-	MARK(mark_stage2_end);
+	GUEST_MARK(mark_stage2_end);
 	guest_print("traps: end\n");
 	return 0;
 }

@@ -31,7 +31,12 @@
 	X(CSR_HUTIMEDELTA, ~0UL)                                                                   \
 	X(CSR_HUCOUNTEREN, 7UL)
 
-/* Does this host have one register more? */
+/* Those that only a host with AIA has. */
+#define AIA_CSRS(X)                                                                                \
+	X(CSR_HUVSISELECT, 0x1ffUL)                                                                \
+	X(CSR_HUFILES, ~0xfc0UL)                                                                   \
+	X(CSR_HUFILEGPA, HUFILEGPA_MASK)
+
 static bool has_aia(void)
 {
 	static _Atomic int answer = -1;
@@ -52,6 +57,9 @@ static void write_all(uint64_t seed)
 {
 #define X(csr, mask) CSR_WRITE(csr, (seed * 0x9e3779b97f4a7c15 + (csr)) & (mask));
 	PLAIN_CSRS(X)
+	if (has_aia()) {
+		AIA_CSRS(X)
+	}
 #undef X
 	CSR_WRITE(CSR_HUVSSTATUS,
 		  0x200000000 | (seed & 1 ? 0x2 : 0x100) | (seed & 2 ? 0x40000 : 0));
@@ -61,14 +69,15 @@ static void write_all(uint64_t seed)
 	CSR_WRITE(CSR_HUCAUSE, seed & 1 ? 21 : 10);
 	CSR_WRITE(CSR_HUGATP, 8UL << 60 | (seed << 2 & 0xffffffffff));
 	CSR_WRITE(CSR_HUVSATP, 8UL << 60 | (seed & 0xffff) << 44 | (seed & 0xfffff));
-	if (has_aia())
-		CSR_WRITE(CSR_HUVSISELECT, seed & 0x1ff);
 }
 
 static void check_all(uint64_t seed)
 {
 #define X(csr, mask) CHECK_EQ(CSR_READ(csr), (seed * 0x9e3779b97f4a7c15 + (csr)) & (mask));
 	PLAIN_CSRS(X)
+	if (has_aia()) {
+		AIA_CSRS(X)
+	}
 #undef X
 	CHECK_EQ(CSR_READ(CSR_HUVSSTATUS) & 0x200040102,
 		 0x200000000 | (seed & 1 ? 0x2 : 0x100) | (seed & 2 ? 0x40000 : 0));
@@ -79,8 +88,6 @@ static void check_all(uint64_t seed)
 	CHECK_EQ(CSR_READ(CSR_HUCAUSE), seed & 1 ? 21 : 10);
 	CHECK_EQ(CSR_READ(CSR_HUGATP), 8UL << 60 | (seed << 2 & 0xffffffffff));
 	CHECK_EQ(CSR_READ(CSR_HUVSATP), 8UL << 60 | (seed & 0xffff) << 44 | (seed & 0xfffff));
-	if (has_aia())
-		CHECK_EQ(CSR_READ(CSR_HUVSISELECT), seed & 0x1ff);
 }
 
 struct owner {
@@ -173,8 +180,11 @@ TEST(registers_are_zero_for_a_new_vcpu_after_others)
 	CHECK_EQ(CSR_READ(CSR_HUVSIE), 0);
 	CHECK_EQ(CSR_READ(CSR_HUGATP), 0);
 	CHECK_EQ(CSR_READ(CSR_HUVSATP), 0);
-	if (has_aia())
-		CHECK_EQ(CSR_READ(CSR_HUVSISELECT), 0);
+#define X(csr, mask) CHECK_EQ(CSR_READ(csr), 0);
+	if (has_aia()) {
+		AIA_CSRS(X)
+	}
+#undef X
 }
 
 #define CSRR_ZERO(number) (0x2073U | (uint32_t)(number) << 20)
@@ -194,7 +204,9 @@ static bool is_xdv_user_csr(unsigned int csr, bool aia)
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
 		if (list[i] == csr)
 			return true;
-	return aia && csr == CSR_HUVSISELECT;
+#define X(number, mask) || csr == (number)
+	return aia && (false AIA_CSRS(X));
+#undef X
 }
 
 static void *see_nothing(void *unused)

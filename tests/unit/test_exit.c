@@ -92,7 +92,7 @@ static void test_every_cause(void **state)
 		expect_injected(reflected[i], 9, 0);
 		seen |= 1ULL << reflected[i];
 	}
-	for (unsigned int cause = 48; cause <= 50; cause++) {
+	for (unsigned int cause = 48; cause <= 51; cause++) {
 		fake_run(vcpu, (struct vcpu_trap){.cause = cause, .epc = EPC});
 		assert_int_equal(hart_read_huepc(), EPC);
 		seen |= 1ULL << cause;

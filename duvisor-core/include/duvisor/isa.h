@@ -37,6 +37,8 @@
 #define CSR_HUCOUNTEREN 0x8cb
 #define CSR_HUVIP 0x8cc
 #define CSR_HUDOORBELL 0x8cd
+#define CSR_HUFILES 0x8ce
+#define CSR_HUFILEGPA 0x8cf
 
 /* CSR, HS level: who may virtualize on this hart. */
 #define CSR_HDVCTL 0x6c0
@@ -65,7 +67,24 @@
 #define HUGATP_MODE_SV57X4 10
 #define HUGATP_VPN_MASK 0x00000fffffffffff
 
-/* hucause: exceptions as in scause, and three of Xdv's own */
+/*
+ * hufiles: how many files there are, from the HVA in the other bits on.
+ * hufilegpa: the guest-physical address of the first message page.
+ */
+#define HUFILES_COUNT_MASK 0xfff
+#define HUFILES_MAX 64
+#define HUFILEGPA_MASK 0x00fffffffffff000
+
+/* An interrupt file in memory: bytes, offsets, and the largest identity. */
+#define XDV_FILE_SIZE 128
+#define XDV_FILE_EIP 0
+#define XDV_FILE_EIE 32
+#define XDV_FILE_EIDELIVERY 64
+#define XDV_FILE_EITHRESHOLD 68
+#define XDV_FILE_NOTIFY 72
+#define XDV_FILE_MAX_ID 255
+
+/* hucause: exceptions as in scause, and four of Xdv's own */
 #define DV_CAUSE_INST_MISALIGNED 0
 #define DV_CAUSE_ILLEGAL_INST 2
 #define DV_CAUSE_BREAKPOINT 3
@@ -84,6 +103,7 @@
 #define DV_CAUSE_HOST_INTERRUPT 48
 #define DV_CAUSE_HOST_FAULT 49
 #define DV_CAUSE_DOORBELL 50
+#define DV_CAUSE_MESSAGE 51
 
 /* huedeleg: the causes that software may give to the guest (writable bits) */
 #define HUEDELEG_MASK 0x4b15d

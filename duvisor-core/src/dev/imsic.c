@@ -8,13 +8,13 @@
 #include <errno.h>
 #include <libfdt.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "board.h"
 #include "bus.h"
 #include "device.h"
 #include "dev/imsic_file.h"
 #include "fdt_tree.h"
-#include "hart.h"
 #include "vcpu.h"
 #include "vm.h"
 
@@ -25,8 +25,8 @@
 #define S_EXTERNAL 9U
 
 struct imsic {
+	_Alignas(PAGE_SIZE) struct imsic_file file[VM_MAX_VCPUS]; /* as hufiles wants them */
 	struct device dev;
-	struct imsic_file file[VM_MAX_VCPUS];
 };
 
 void imsic_send(struct vm *vm, uint32_t hart, uint32_t id)
@@ -107,11 +107,12 @@ static const struct device_ops imsic_ops = {
 
 int imsic_create(struct vm *vm)
 {
-	struct imsic *imsic = calloc(1, sizeof(*imsic));
+	struct imsic *imsic = aligned_alloc(PAGE_SIZE, sizeof(*imsic));
 	int err;
 
 	if (!imsic)
 		return -ENOMEM;
+	memset(imsic, 0, sizeof(*imsic));
 	imsic->dev = (struct device){.ops = &imsic_ops,
 				     .vm = vm,
 				     .base = BOARD_IMSIC_BASE,

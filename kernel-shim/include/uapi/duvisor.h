@@ -10,7 +10,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define DUVISOR_ABI_VERSION 1
+#define DUVISOR_ABI_VERSION 2
 #define DUVISOR_DEVICE "/dev/duvisor"
 
 /* struct duvisor_info.features */
