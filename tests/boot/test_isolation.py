@@ -26,8 +26,8 @@ GOOD = re.compile(r"^storm\d*: ok 1 - (\d+) mails to 3 harts, each taken once; b
 UNSEEN = "witness: ok 1 - 3 harts saw foreign interrupts: 0 status 0"
 
 
-def lines(script, timeout=500):
-    done = host(SHELL + script, "--host-cpus", 4, "--share", PAYLOADS, timeout=timeout)
+def lines(script, *board):
+    done = host(SHELL + script, "--host-cpus", 4, "--share", PAYLOADS, *board, timeout=500)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()
 
@@ -68,6 +68,21 @@ vm storm2 storm -p rounds=10; ended storm2 $pid
 """)
     assert told.count("victim: 137") > 1 and not [x for x in told if x == "victim: 0"], told
     assert mails(told, "storm1") == 900 and mails(told, "storm2") == 30
+
+
+@pytest.mark.slow
+def test_messages_see_nothing_of_each_other():
+    """With AIA: interrupt files with the same numbers in each VM, and a VM that is killed while it sends."""
+    told = lines("""
+storms() { until [ -e /tmp/stop ]; do vm storms ipi; wait $pid; done; }
+victims() { until [ -e /tmp/stop ]; do vm victims ipi; threads $pid; sleep 0.2; kill -9 $pid; done; }
+storms & victims &
+vm witness witness -p ms=2000; w=$pid
+for i in 1 2 3; do vm count ipi; ended count $pid; done
+ended witness $w
+touch /tmp/stop; wait
+""", "--host-aia", "0")
+    assert told.count("count: # by IMSIC status 0") == 3 and UNSEEN in told, told
 
 
 @pytest.mark.slow
