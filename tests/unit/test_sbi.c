@@ -280,6 +280,11 @@ static void test_rfence_local(void **state)
 	fences(1, 0x5000, 0x2000, 2, 2, 0);
 	fences(1, 0x5fff, 2, 2, 2, 0); /* over a page border */
 	fences(1, 0x5000, 0x100000, 1, 0, 0);
+	/* The last page; over the end of the address space; more than there is. */
+	fences(1, -0x1000ULL, 0x1000, 1, 1, 0);
+	fences(1, -1ULL, 2, 2, 2, 0);
+	fences(1, -1ULL, -2ULL, 1, 0, 0);
+	fences(2, -0x1000ULL, 64 * 0x1000, 64, 64, 64);
 	fences(2, 0, 0, 1, 0, 1);
 	fences(2, 0x5000, 0x1000, 1, 1, 1);
 	assert_int_equal(ecall(EID_RFENCE, 1, 8, 0, 0, 0, 0), INVALID_PARAM);
