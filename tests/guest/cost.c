@@ -11,6 +11,7 @@
  * One hart runs what needs one; if there is a second, only what needs two is measured.
  */
 #include "guest.h"
+#include "imsic.h"
 
 #define NSEC_PER_TICK 100
 #define BATCHES 11
@@ -163,6 +164,48 @@ static void device_interrupt(uint64_t i)
 	claim_and_complete();
 }
 
+/* --- APLIC and IMSIC ------------------------------------------------------ */
+
+#define APLIC 0x0d000000ul
+#define APLIC_MSI_MODE 0x104
+#define APLIC_RISING_EDGE 4
+#define DEVICE_ID 9
+#define MESSAGE_ID 7
+
+static void wire_to_message(void)
+{
+	imsic_enable();
+	REG32(APLIC + 4 * UART_IRQ) = APLIC_RISING_EDGE;
+	REG32(APLIC + 0x3000 + 4 * UART_IRQ) = DEVICE_ID;
+	REG32(APLIC + 0x1edc) = UART_IRQ;
+	REG32(APLIC) = APLIC_MSI_MODE;
+}
+
+static void message_to_oneself(uint64_t i)
+{
+	(void)i;
+	csr_write(sie, INT_EXTERNAL);
+	imsic_send(0, MESSAGE_ID);
+	wait_for_arrival();
+	imsic_claim();
+}
+
+static void device_message(uint64_t i)
+{
+	(void)i;
+	csr_write(sie, INT_EXTERNAL);
+	REG8(UART_IER) = IER_THRI;
+	wait_for_arrival();
+	REG8(UART_IER) = 0;
+	imsic_claim();
+}
+
+static void claim_nothing(uint64_t i)
+{
+	(void)i;
+	imsic_claim();
+}
+
 /* --- measuring ------------------------------------------------------------ */
 
 static void sort(uint64_t *value, unsigned int count)
@@ -284,6 +327,15 @@ static void measure_two_harts(void)
 		guest_print("# pings were lost\n");
 }
 
+/* Only what differs from a hart with a PLIC. */
+static void measure_aia(void)
+{
+	wire_to_message();
+	measure("AIA, claim of nothing", 10000, claim_nothing);
+	measure("AIA, message to oneself, with claim", 2000, message_to_oneself);
+	measure("AIA, device interrupt, with claim", 300, device_message);
+}
+
 static void measure_one_hart(void)
 {
 	measure("empty loop", 10000, empty);
@@ -306,10 +358,11 @@ static void measure_one_hart(void)
 int main(long hart, void *fdt)
 {
 	(void)hart;
-	(void)fdt;
 	csr_write(stvec, take_interrupt);
 	__asm__ volatile("csrs sstatus, %0" : : "r"(SSTATUS_SIE));
-	if (sbi_call(SBI_EXT_HSM, 0, 1, (long)second_start, 0).error)
+	if (guest_tree_mentions(fdt, "riscv,imsics"))
+		measure_aia();
+	else if (sbi_call(SBI_EXT_HSM, 0, 1, (long)second_start, 0).error)
 		measure_one_hart();
 	else
 		measure_two_harts();

@@ -5,22 +5,12 @@
  * first, both awake. Then a storm in which harts sleep, mostly. Needs --cpus 2 to 8. Prints one TAP line per case.
  */
 #include "guest.h"
+#include "imsic.h"
 
 #define LIMIT (200 * TIMEBASE)
 
 #define PING_PONGS 10000
 #define CALLS 4000
-
-#define IMSIC_BASE 0x28000000ul
-#define IMSIC_PAGE 0x1000ul
-#define EIDELIVERY 0x70
-#define EITHRESHOLD 0x72
-#define EIE0 0xc0
-
-/* CSRs of Ssaia by number: assemblers need not know them. */
-#define SISELECT 0x150
-#define SIREG 0x151
-#define STOPEI 0x15c
 
 /* What one hart tells another. As an identity: 1 + kind * GUEST_MAX_HARTS + sender. */
 enum kind { CALL, ANSWER, KINDS };
@@ -46,28 +36,10 @@ static void add_one(uint64_t *what)
 	__atomic_fetch_add(what, 1, __ATOMIC_SEQ_CST);
 }
 
-static void write_file(uint64_t select, uint64_t value)
-{
-	__asm__ volatile("csrw %0, %2\n\tcsrw %1, %3" ::"i"(SISELECT), "i"(SIREG), "r"(select),
-			 "r"(value)
-			 : "memory");
-}
-
-static uint64_t claim(void)
-{
-	uint64_t top;
-
-	__asm__ volatile("csrrw %0, %1, zero" : "=r"(top) : "i"(STOPEI) : "memory");
-	return top >> 16;
-}
-
 static void set_up_hart(void)
 {
-	if (use_imsic) {
-		write_file(EITHRESHOLD, 0);
-		write_file(EIE0, ~0ul);
-		write_file(EIDELIVERY, 1);
-	}
+	if (use_imsic)
+		imsic_enable();
 	csr_write(sie, (use_imsic ? INT_EXTERNAL : INT_SOFT) | INT_TIMER);
 }
 
@@ -76,7 +48,7 @@ static void send(uint64_t to, enum kind kind, uint64_t from)
 	uint64_t bit = kind * GUEST_MAX_HARTS + from;
 
 	if (use_imsic) {
-		*(volatile uint32_t *)(IMSIC_BASE + to * IMSIC_PAGE) = (uint32_t)(1 + bit);
+		imsic_send(to, 1 + bit);
 		return;
 	}
 	__atomic_fetch_or(&mail[to], 1ul << bit, __ATOMIC_SEQ_CST);
@@ -97,7 +69,7 @@ static void take_messages(uint64_t me)
 {
 	uint64_t id;
 
-	while ((id = claim()))
+	while ((id = imsic_claim()))
 		take(me, id - 1);
 }
 
