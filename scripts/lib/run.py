@@ -84,6 +84,13 @@ def seconds(text):
     return value
 
 
+def ports(text):
+    match = re.fullmatch(r"(\d{1,5}):(\d{1,5})", text)
+    if not match or not all(0 < int(port) < 65536 for port in match.groups()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not two TCP ports, as in 8080:80")
+    return text
+
+
 def readable(text):
     path = Path(text)
     if not path.exists():
@@ -139,6 +146,9 @@ def parse(argv):
     guest.add_argument("--memory", metavar="SIZE", type=size, default=256 * MIB,
                        help="with K, M or G; default unit M, default 256M")
     host = parser.add_argument_group("the emulated host")
+    host.add_argument("--forward", metavar="PORT:HOSTPORT", type=ports, action="append", default=[],
+                      help="a TCP port of this machine's loopback leads to one of the emulated "
+                           "host (may be given again)")
     host.add_argument("--host-aia", metavar="N", type=guest_files,
                       help="APLIC and IMSIC with N guest interrupt files for each hart, "
                            "0 to 7 (default: a PLIC)")
@@ -374,7 +384,10 @@ def qemu_command(args, work):
         "-device", "virtconsole,chardev=tty,name=tty",
         "-chardev", f"file,id=status,path={escape(work / 'status')}",
         "-device", "virtserialport,chardev=status,name=status",
-        "-netdev", "user,id=net", "-device", "virtio-net-device,netdev=net",
+        "-netdev", "user,id=net" + "".join(
+            f",hostfwd=tcp:127.0.0.1:{ours}-:{theirs}"
+            for ours, theirs in (pair.split(":") for pair in args.forward)),
+        "-device", "virtio-net-device,netdev=net",
         "-device", "virtio-rng-device",
     ]
     for number, path in enumerate(args.disk):

@@ -2,7 +2,8 @@
 """Build what is missing, run every test, print one closing line.
 
 The tests are Meson's (`meson test -C build`), in the suites unit, isa, shim, boot,
-debian and lint.  The last line is "N passed, N failed" ("..., N skipped" if any were), counting
+debian and lint; applications (in a Debian guest, ten minutes) run only when that suite
+or that test is named.  The last line is "N passed, N failed" ("..., N skipped" if any were), counting
 single cases: a test program that tells its cases apart counts as that many.
 
 exit status: 0 if all passed, 1 if any failed, 2 wrong usage, 125 if nothing could run.
@@ -36,7 +37,7 @@ def parse(argv):
     parser.add_argument("--no-build", action="store_true", help="test what is built already")
     parser.add_argument("--quick", action="store_true", help="leave the slow tests out")
     parser.add_argument("--suite", action="append", default=[],
-                        choices=["unit", "isa", "shim", "boot", "debian", "lint"],
+                        choices=["unit", "isa", "shim", "boot", "debian", "lint", "applications"],
                         help="only this suite (may be given again)")
     parser.add_argument("--verbose", action="store_true", help="show every case as it ends")
     parser.add_argument("test", nargs="*", help="only these tests (meson test --list)")
@@ -62,6 +63,8 @@ def run_tests(args, log_base):
     command = ["meson", "test", "-C", BUILD, "--no-rebuild", "--logbase", log_base]
     for suite in args.suite:
         command += ["--suite", suite]
+    if not args.suite and not args.test:
+        command += ["--no-suite", "applications"]
     if args.quick:
         command += ["--no-suite", "slow"]
     if args.verbose:

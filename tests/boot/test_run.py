@@ -23,6 +23,7 @@ WRONG = {
     "cpus is a word": (["--host-cpus", "many"], "'many' is not a number"),
     "memory without number": (["--memory", "G"], "'G' is not a size"),
     "no memory": (["--host-memory", "0"], "'0' is not a size"),
+    "no ports": (["--forward", "8080:http"], "'8080:http' is not two TCP ports"),
     "wrong timeout": (["--timeout", "-1"], "'-1' is not a time"),
     "exec and shell": (["--exec", "true", "--host-shell"], "not allowed with argument"),
     "words for duvisor with exec": (["--exec", "true", "--", "-x"], "words after --"),
