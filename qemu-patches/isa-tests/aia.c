@@ -2,9 +2,6 @@
 /* Xdv beside AIA: guest interrupt files, and what a guest without one may do (docs/isa.md, section 9). */
 #include <isatest.h>
 
-#define CSR_SISELECT 0x150
-#define CSR_SIREG 0x151
-#define CSR_STOPEI 0x15c
 #define CSR_STOPI 0xdb0
 #define CSR_VSISELECT 0x250
 #define CSR_VSIREG 0x251
@@ -16,9 +13,7 @@
 #define HVICTL_IID_SHIFT 16
 #define HVICTL_IPRIOM (1ul << 8)
 #define TOPI(iid) ((u64)(iid) << 16 | 1)
-#define TOPEI(id) ((u64)(id) << 16 | (id))
 
-#define EIDELIVERY 0x70
 #define EIP0 0x80
 #define EIE0 0xc0
 

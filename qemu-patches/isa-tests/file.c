@@ -2,19 +2,13 @@
 /* Interrupt files in memory (docs/isa.md, section 9.2). Two harts, with AIA. */
 #include <isatest.h>
 
-#define CSR_SISELECT 0x150
-#define CSR_SIREG 0x151
-#define CSR_STOPEI 0x15c
-
 #define VMID 7ul
 #define OWN 2u
 #define OTHER 5u
 #define COUNT 8u
 
 #define PAGES_GPA 0x28000000ul
-#define TOPEI(id) ((u64)(id) << 16 | (id))
 
-#define EIDELIVERY 0x70
 #define EITHRESHOLD 0x72
 #define EIP(w) (0x80 + 2 * (w))
 #define EIE(w) (0xc0 + 2 * (w))
@@ -488,23 +482,6 @@ static void faults(void)
 
 static u64 job, done;
 static struct outcome others __attribute__((aligned(64)));
-
-#define PATIENCE 100000000ul
-
-static bool wait_for(const u64 *p, u64 v)
-{
-	u64 end = csr_read(CSR_TIME) + PATIENCE;
-
-	while (__atomic_load_n(p, __ATOMIC_ACQUIRE) != v)
-		if (csr_read(CSR_TIME) > end)
-			return false;
-	return true;
-}
-
-static void set(u64 *p, u64 v)
-{
-	__atomic_store_n(p, v, __ATOMIC_RELEASE);
-}
 
 /* A guest that spins until it is interrupted, at its vector. */
 static void other_hart(void)

@@ -20,29 +20,6 @@ static struct {
 	struct outcome outcome;
 } other __attribute__((aligned(64)));
 
-static u64 get(const u64 *p)
-{
-	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
-}
-
-static void set(u64 *p, u64 v)
-{
-	__atomic_store_n(p, v, __ATOMIC_RELEASE);
-}
-
-/* Give up after this many ticks (10 MHz): far longer than anything takes. */
-#define PATIENCE 100000000ul
-
-static bool wait_for(const u64 *p, u64 v)
-{
-	u64 end = csr_read(CSR_TIME) + PATIENCE;
-
-	while (get(p) != v)
-		if (csr_read(CSR_TIME) > end)
-			return false;
-	return true;
-}
-
 /* All CSRs of this hart for the world that hart 0 has built. */
 static void join_world(void)
 {

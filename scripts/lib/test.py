@@ -4,8 +4,9 @@
 The tests are Meson's (`meson test -C build`), in the suites unit, isa, shim, boot and
 lint.  Two more run only when they are named, as they get 100 to 200 packages from the
 archive and take five to fifteen minutes: debian (a Debian guest, killed and booted again)
-and applications (in such a guest).  The last line is "N passed, N failed" ("..., N skipped" if any were), counting
-single cases: a test program that tells its cases apart counts as that many.
+and applications (in such a guest).  The last line is "N passed, N failed" ("..., N
+skipped" if any were), counting single cases: a test program that tells its cases apart
+counts as that many.
 
 exit status: 0 if all passed, 1 if any failed, 2 wrong usage, 125 if nothing could run.
 """

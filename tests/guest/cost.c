@@ -153,14 +153,19 @@ static void claim_and_complete(void)
 	REG32(claim) = REG32(claim);
 }
 
-/* From the store that makes the serial port interrupt to the handler and on to its end. */
-static void device_interrupt(uint64_t i)
+/* From the store that makes the serial port interrupt to the handler, and the line is low again. */
+static void raise_and_lower(void)
 {
-	(void)i;
 	csr_write(sie, INT_EXTERNAL);
 	REG8(UART_IER) = IER_THRI;
 	wait_for_arrival();
 	REG8(UART_IER) = 0;
+}
+
+static void device_interrupt(uint64_t i)
+{
+	(void)i;
+	raise_and_lower();
 	claim_and_complete();
 }
 
@@ -193,10 +198,7 @@ static void message_to_oneself(uint64_t i)
 static void device_message(uint64_t i)
 {
 	(void)i;
-	csr_write(sie, INT_EXTERNAL);
-	REG8(UART_IER) = IER_THRI;
-	wait_for_arrival();
-	REG8(UART_IER) = 0;
+	raise_and_lower();
 	imsic_claim();
 }
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * Load for scripts/trap-table: phases of one kind of exit each.
- */
+/* Load for scripts/trap-table: phases of one kind of exit each. */
 #include "guest.h"
 
 #define COUNT 10000

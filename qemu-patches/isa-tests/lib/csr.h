@@ -139,6 +139,13 @@
 #define EXC_VIRTUAL 22
 #define EXC_STORE_GUEST_PAGE 23
 
+/* AIA: CSRs, and the registers of an interrupt file that siselect names */
+#define CSR_SISELECT 0x150
+#define CSR_SIREG 0x151
+#define CSR_STOPEI 0x15c
+#define EIDELIVERY 0x70
+#define TOPEI(id) ((unsigned long)(id) << 16 | (id))
+
 #define PTE_V 0x001ul
 #define PTE_R 0x002ul
 #define PTE_W 0x004ul

@@ -192,6 +192,17 @@ static inline unsigned int hart_id(void)
 {
 	return csr_read(0xf14);
 }
+/* Words by which harts tell each other where they are. */
+static inline u64 get(const u64 *p)
+{
+	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+static inline void set(u64 *p, u64 v)
+{
+	__atomic_store_n(p, v, __ATOMIC_RELEASE);
+}
+/* False: given up, after far longer than anything takes. */
+bool wait_for(const u64 *p, u64 v);
 
 /* ---- results ---- */
 

@@ -224,3 +224,16 @@ void write_csr(unsigned int csr, u64 value)
 {
 	csr_access(csr, value, CSRRW(X0, csr, A1));
 }
+
+/* In ticks of 10 MHz. */
+#define PATIENCE 100000000ul
+
+bool wait_for(const u64 *p, u64 v)
+{
+	u64 end = csr_read(CSR_TIME) + PATIENCE;
+
+	while (get(p) != v)
+		if (csr_read(CSR_TIME) > end)
+			return false;
+	return true;
+}
