@@ -3,7 +3,8 @@
  * A ring of up to 8 harts under a storm. In each round a hart changes a page table entry of its own,
  * fences the next hart, sends it a mail and an IPI, waits for the mail of the one before and checks that it
  * sees that one's new page, then waits for its own mail to be taken. From time to time one stops and is
- * started again. Every mail must come exactly once, no wake-up be lost, no timer early.
+ * started again. Every mail must come exactly once and with an IPI of its own, no wake-up be lost, no timer
+ * early.
  *
  * Words on the command line: rounds=N (default 2000), sleep=US: a timer to sleep for in each round (default
  * 0: none).
@@ -26,7 +27,8 @@ static struct hart {
 	volatile uint64_t round;    /* that it is in; only it writes this */
 	volatile uint64_t mail;     /* for it: round + 1 */
 	volatile uint64_t received; /* by it */
-	volatile uint64_t lost;     /* wake-ups */
+	uint64_t told;              /* an IPI came that no mail was counted for yet; only it uses this */
+	volatile uint64_t lost;     /* IPIs */
 	volatile uint64_t stale;    /* pages that it saw */
 	volatile uint64_t early;    /* timers */
 	volatile uint64_t done;
@@ -77,33 +79,35 @@ static void tell_next(uint64_t number)
 	sbi_call(SBI_EXT_IPI, 0, 1, next->id, 0);
 }
 
-/* The mail is there, and with it an IPI must have come or come now. */
-static void expect_ipi(struct hart *self)
+static void look_for_ipi(struct hart *self)
 {
-	uint64_t end = csr_read(time) + PATIENCE;
-
-	while (!(csr_read(sip) & INT_SOFT))
-		if (csr_read(time) > end) {
-			self->lost++;
-			return;
-		}
+	if (!(csr_read(sip) & INT_SOFT))
+		return;
+	__asm__ volatile("csrc sip, %0" : : "r"(INT_SOFT));
+	self->told = 1;
 }
 
+/*
+ * The one before sends its next mail after this one was taken only, so that no two IPIs become one here: a
+ * mail without an IPI is a lost IPI, be the mail seen or not.
+ */
 static void wait_for_mail(struct hart *self)
 {
 	uint64_t due = csr_read(time) + PATIENCE;
 
 	set_timer(due);
-	while (self->mail != self->round + 1) {
+	look_for_ipi(self);
+	while (self->mail != self->round + 1 || !self->told) {
 		__asm__ volatile("wfi");
-		if (csr_read(time) >= due) {
-			if (self->mail == self->round + 1)
-				expect_ipi(self);
-			due = csr_read(time) + PATIENCE;
-			set_timer(due);
-		}
-		__asm__ volatile("csrc sip, %0" : : "r"(INT_SOFT));
+		look_for_ipi(self);
+		if (csr_read(time) < due)
+			continue;
+		self->lost += self->mail == self->round + 1 && !self->told;
+		self->told = 1;
+		due = csr_read(time) + PATIENCE;
+		set_timer(due);
 	}
+	self->told = 0;
 }
 
 static void take_mail(uint64_t number)
@@ -132,8 +136,8 @@ static void sleep_once(struct hart *self)
 	set_timer(due);
 	while (!(csr_read(sip) & INT_TIMER)) {
 		__asm__ volatile("wfi");
-		/* A late IPI of a mail that was seen before it came; or else wfi would not wait. */
-		__asm__ volatile("csrc sip, %0" : : "r"(INT_SOFT));
+		/* An IPI of the next round, whose mail is here already; or else wfi would not wait. */
+		look_for_ipi(self);
 	}
 	self->early += csr_read(time) < due;
 }
@@ -175,6 +179,8 @@ static void storm(uint64_t number)
 	csr_write(satp, 8ul << 60 | (uint64_t)root >> 12);
 	__asm__ volatile("sfence.vma" : : : "memory");
 	csr_write(sie, INT_SOFT | INT_TIMER);
+	/* Of the first mail after a start: it may have been sent before, and its IPI gone with the stop. */
+	self->told = 1;
 	while (self->round < rounds) {
 		tell_next(number);
 		take_mail(number);
