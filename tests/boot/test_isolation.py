@@ -19,7 +19,7 @@ vm() {
     pid=$!
 }
 ended() { wait $2; echo "$1: $(sed -n 1p /tmp/$1) status $?"; }
-alive() { [ -d /proc/$1/task ] && ! grep -q '^State:.*Z' /proc/$1/status; }
+alive() { [ -d /proc/$1/task ] && ! grep -q '^State:.*Z' /proc/$1/status 2>/dev/null; }
 threads() { while alive $1 && ! grep -qx vcpu-2 /proc/$1/task/*/comm; do sleep 0.05; done; }
 """
 GOOD = re.compile(r"^storm\d*: ok 1 - (\d+) mails to 3 harts, each taken once; bad: 0 status 0$")
@@ -94,6 +94,7 @@ def test_a_short_soak_and_idle_vms():
     assert re.findall("^soak: (.*): passed$", done.stdout, re.M) == ["wall", "icount", "idle"]
 
 
+# The host's kernel does not wait for a hart to have stopped before it may be started again: then the firmware refuses.
 MOVED = {
     "vcpus-from-hart-to-hart": """
     for mask in 1 2 4 8 f; do
@@ -101,9 +102,9 @@ MOVED = {
     done""",
     "off-harts-that-go": """
     for cpu in 1 2 3; do
-        echo 0 >/sys/devices/system/cpu/cpu$cpu/online
-        echo 1 >/sys/devices/system/cpu/cpu$cpu/online
-    done 2>/dev/null""",
+        echo 0 >/sys/devices/system/cpu/cpu$cpu/online && gone=$((gone + 1))
+        until echo 1 >/sys/devices/system/cpu/cpu$cpu/online; do :; done 2>/dev/null
+    done""",
 }
 
 
@@ -112,11 +113,13 @@ MOVED = {
 def test_posts_reach_vcpus_that_are_moved(how):
     told = lines(f"""
 vm storm storm -p rounds=300; a=$pid; threads $a
-rounds=0
+rounds=0 gone=0
 while alive $a; do
     rounds=$((rounds + 1)){MOVED[how]}
 done
-ended storm $a; echo $rounds
+ended storm $a; echo $gone $rounds
 """)
     assert mails(told, "storm") == 900
-    assert int(told[-1]) >= 1, told
+    assert len(told) == 2, told
+    gone, rounds = map(int, told[-1].split())
+    assert rounds >= 1 and (gone >= 3 or how != "off-harts-that-go"), told
