@@ -27,10 +27,10 @@ static struct hart {
 	volatile uint64_t round;    /* that it is in; only it writes this */
 	volatile uint64_t mail;     /* for it: round + 1 */
 	volatile uint64_t received; /* by it */
-	uint64_t told;              /* an IPI came that no mail was counted for yet; only it uses this */
-	volatile uint64_t lost;     /* IPIs */
-	volatile uint64_t stale;    /* pages that it saw */
-	volatile uint64_t early;    /* timers */
+	uint64_t told; /* an IPI came that no mail was counted for yet; only it uses this */
+	volatile uint64_t lost;  /* IPIs */
+	volatile uint64_t stale; /* pages that it saw */
+	volatile uint64_t early; /* timers */
 	volatile uint64_t done;
 } harts[GUEST_MAX_HARTS];
 static uint64_t count;
