@@ -9,17 +9,17 @@
 
 #include "clock.h"
 
+#define NS_PER_US 1000ULL
 #define SPIN_MIN_NS 10000ULL
-#define SPIN_MAX_NS 200000ULL
 /* While there is always work in memory, look at the files this often. */
 #define LOOK_NS 10000000ULL
-/* The clock can cost a system call, even where there is a vDSO: read it this seldom while going round. */
+/* Firmware may have to emulate the time CSR: read it this seldom while going round. */
 #define CLOCK_TURNS 64
 
 static uint64_t coarse_now(struct io *io)
 {
 	if (io->turns++ % CLOCK_TURNS == 0)
-		io->now = clock_ns(CLOCK_MONOTONIC);
+		io->now = clock_fast_ns(io->frequency);
 	return io->now;
 }
 
@@ -40,12 +40,13 @@ static bool may_spin(void)
 	return !sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1;
 }
 
-int io_init(struct io *io)
+int io_init(struct io *io, uint32_t frequency, uint32_t spin_max_us)
 {
-	*io = (struct io){.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+	*io = (struct io){.frequency = frequency,
+			  .wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
 	if (io->wake_fd < 0)
 		return -errno;
-	io->spin_max_ns = may_spin() ? SPIN_MAX_NS : 0;
+	io->spin_max_ns = may_spin() ? spin_max_us * NS_PER_US : 0;
 	return io_add(io, io->wake_fd, POLLIN, woken, io);
 }
 
@@ -200,14 +201,14 @@ static void adapt_spin(struct io *io, uint64_t slept)
 
 static int sleep_for_files(struct io *io)
 {
-	uint64_t since = clock_ns(CLOCK_MONOTONIC);
+	uint64_t since = clock_fast_ns(io->frequency);
 	int err = 0;
 
 	atomic_store(&io->sleeping, 1);
 	if (!arm_pollers(io))
 		err = look_at_files(io, -1);
 	atomic_store(&io->sleeping, 0);
-	io->now = io->looked_at = clock_ns(CLOCK_MONOTONIC);
+	io->now = io->looked_at = clock_fast_ns(io->frequency);
 	adapt_spin(io, io->now - since);
 	return err;
 }

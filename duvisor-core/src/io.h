@@ -49,16 +49,18 @@ struct io {
 	int wake_fd;
 	_Atomic uint32_t sleeping; /* 1: in, or about to go into, poll() */
 
-	uint64_t now; /* the host's monotonic time in ns, some turns of the loop old */
+	uint32_t frequency;
+	uint64_t now; /* the host's time in ns, some turns of the loop old */
 	uint32_t turns;
 	uint64_t spin_ns;          /* how long to look on after the last work */
 	uint64_t spin_max_ns;      /* 0 on a host with one CPU */
-	uint64_t worked_at;        /* the host's monotonic time in ns */
+	uint64_t worked_at;        /* the host's time in ns */
 	uint64_t looked_at;        /* when the files were polled last */
 	_Atomic uint64_t wake_ups; /* how often the kernel was asked to wake the loop */
 };
 
-int io_init(struct io *io);
+/* frequency: of the host's time CSR, in Hz. spin_max_us: look on for so long at most. 0, or a negative errno. */
+int io_init(struct io *io, uint32_t frequency, uint32_t spin_max_us);
 void io_destroy(struct io *io);
 
 /* Only on the I/O thread, or before vm_run(). */

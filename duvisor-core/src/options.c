@@ -12,6 +12,8 @@
 #include "words.h"
 
 #define DEFAULT_RAM (256ULL << 20)
+#define DEFAULT_IO_POLL_US 200
+#define MAX_IO_POLL_US 1000000U
 #define MIN_RAM (2ULL << 20)
 #define MAX_RAM (1ULL << 40)
 #define PAGE_SIZE 4096
@@ -242,6 +244,18 @@ static int parse_idle(struct options *options, const char *arg)
 	return 0;
 }
 
+static int parse_io_poll(struct options *options, const char *arg)
+{
+	const char *end;
+	uint64_t value;
+
+	if (parse_number(arg, &value, &end) || *end || value > MAX_IO_POLL_US)
+		return error(options, "bad time to poll for I/O '%s': 0 to %u microseconds", arg,
+			     MAX_IO_POLL_US);
+	options->config.io_poll_us = (uint32_t)value;
+	return 0;
+}
+
 static int parse_irqchip(struct options *options, const char *arg)
 {
 	static const char *const names[] = {
@@ -468,6 +482,9 @@ static const struct row table[] = {
 	 "of the host",
 	 CALL(parse_idle)},
 	{"initrd", 'i', "FILE", "initial RAM disk", SET(initrd)},
+	{"io-poll", 0, "US",
+	 "the I/O thread looks on for up to US microseconds before it\nsleeps (default 200)",
+	 CALL(parse_io_poll)},
 	{"irqchip", 0, "plic|aia|auto",
 	 "the guest's interrupt controller: PLIC, APLIC with IMSIC, or the\nlatter if the host has "
 	 "it (default)",
@@ -674,6 +691,7 @@ static int choose_cpus(struct options *options)
 static int parse_run(struct options *options, int argc, char **argv)
 {
 	options->config.ram_size = DEFAULT_RAM;
+	options->config.io_poll_us = DEFAULT_IO_POLL_US;
 	if (parse_options(options, argc, argv))
 		return -1;
 	if (options->command != OPTIONS_RUN)

@@ -87,7 +87,7 @@ static void stop_event(void *opaque, int fd, short revents)
 
 static int create_io(struct vm *vm)
 {
-	int err = io_init(&vm->io);
+	int err = io_init(&vm->io, vm->isa.timebase_frequency, vm->config->io_poll_us);
 
 	if (err)
 		return err;

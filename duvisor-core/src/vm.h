@@ -126,7 +126,8 @@ struct vm_config {
 	struct affinity affinity;
 	struct hart_ids hart_ids; /* as many as cpus, or none */
 	enum idle_policy idle;
-	bool serial; /* the console is a 16550 UART (it is SBI's DBCN in any case) */
+	uint32_t io_poll_us; /* how long the I/O thread looks on before it sleeps, at most */
+	bool serial;         /* the console is a 16550 UART (it is SBI's DBCN in any case) */
 	bool virtio_console;
 	bool prealloc;
 	bool hugepages;

@@ -33,6 +33,15 @@ def test_what_the_kernel_takes_is_seen():
     assert faults and int(faults[1]) >= 10000 * 0.9
 
 
+def test_a_busy_device_costs_no_system_call_per_request():
+    """About 30 of 1,000, and none of the vCPU's; more where the emulator's own threads wait for a CPU."""
+    done = trap_table("--io")
+    assert done.returncode == 0, done.stdout + done.stderr
+    calls = re.findall(r" ([0-9.]+) +([0-9.]+)$", done.stdout, re.M)
+    assert len(calls) == 2, done.stdout
+    assert all(float(vcpu) + float(io) < 300 for vcpu, io in calls), done.stdout
+
+
 @pytest.mark.parametrize("board, exits", [((), {"hypervisor_ecall": 20000}),
                                           (("--host-aia", "0"), {})])
 def test_an_ipi_to_a_running_vcpu_is_no_exit_of_it(board, exits):

@@ -67,7 +67,7 @@ static inline void board_setup(unsigned int cpus)
 	assert_int_equal(memory_create(&board.vm.mem, FAKE_RAM, &plain), 0);
 	board.vm.console = console_create();
 	assert_non_null(board.vm.console);
-	assert_int_equal(io_init(&board.vm.io), 0);
+	assert_int_equal(io_init(&board.vm.io, board.vm.isa.timebase_frequency, 200), 0);
 	for (unsigned int i = 0; i < cpus; i++) {
 		board.vm.vcpu[i] = calloc(1, sizeof(struct vcpu));
 		assert_non_null(board.vm.vcpu[i]);

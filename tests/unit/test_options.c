@@ -98,6 +98,10 @@ static const struct {
 	{"duvisor run -k x --hart-ids 0-99999999999999999999",
 	 "bad hart ids '0-99999999999999999999': ids are below 1024"},
 	{"duvisor run -k x -c 2 --hart-ids 0,2,5", "2 vCPUs cannot have 3 hart ids"},
+	{"duvisor run -k x --io-poll 1000001",
+	 "bad time to poll for I/O '1000001': 0 to 1000000 microseconds"},
+	{"duvisor run -k x --io-poll 1ms",
+	 "bad time to poll for I/O '1ms': 0 to 1000000 microseconds"},
 	{"duvisor run -k x --irqchip gic",
 	 "unknown interrupt controller 'gic': known are plic, aia and auto"},
 	{"duvisor run -k x --loglevel loud",
@@ -184,6 +188,7 @@ static void test_defaults(void **state)
 	assert_false(options.config.nodefaults);
 	assert_false(options.config.lazy_map);
 	assert_int_equal(options.config.irqchip, VM_IRQCHIP_AUTO);
+	assert_int_equal(options.config.io_poll_us, 200);
 }
 
 static void test_everything(void **state)
@@ -206,6 +211,8 @@ static void test_everything(void **state)
 	assert_int_equal(options.config.irqchip, VM_IRQCHIP_AIA);
 	assert_parses("duvisor run -k x --irqchip=aia --irqchip=plic");
 	assert_int_equal(options.config.irqchip, VM_IRQCHIP_PLIC);
+	assert_parses("duvisor run -k x --io-poll 0");
+	assert_int_equal(options.config.io_poll_us, 0);
 	assert_parses("duvisor run -k x --nodefaults --lazy-stage2 --name vm-1.a_b");
 	assert_true(options.config.nodefaults);
 	assert_true(options.config.lazy_map);

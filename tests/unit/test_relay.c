@@ -37,7 +37,7 @@ static void start(struct relay *made)
 {
 	relay = made;
 	assert_non_null(relay);
-	assert_int_equal(io_init(&io), 0);
+	assert_int_equal(io_init(&io, 10000000, 200), 0);
 	assert_int_equal(relay_attach(relay, &io), 0);
 }
 
