@@ -221,6 +221,56 @@ static int parse_disk(struct options *options, const char *arg)
 	return 0;
 }
 
+static bool tag_is_free(const struct vm_config *config, const char *tag)
+{
+	for (unsigned int i = 0; i < config->share_count; i++)
+		if (!strcmp(config->share[i].tag, tag))
+			return false;
+	return true;
+}
+
+static int parse_share_word(struct options *options, struct vm_share *share, const char *word)
+{
+	const char *tag = words_value(word, "tag");
+
+	if (!strcmp(word, "ro"))
+		share->read_only = true;
+	else if (tag && *tag && strlen(tag) < sizeof(share->tag))
+		memcpy(share->tag, tag, strlen(tag) + 1);
+	else
+		return error(options,
+			     "bad word '%s' for a share: known are ro and tag=NAME, of up to %d "
+			     "bytes",
+			     word, VM_SHARE_TAG_SIZE);
+	return 0;
+}
+
+static int parse_share(struct options *options, const char *arg)
+{
+	struct vm_config *config = &options->config;
+	struct vm_share *share = &config->share[config->share_count];
+	char word[VM_PATH_SIZE];
+	const char *at = arg;
+	bool too_long = false;
+
+	if (config->share_count == VM_MAX_SHARES)
+		return error(options, "too many shares: %d are possible", VM_MAX_SHARES);
+	words_next(&at, share->path, sizeof(share->path), &too_long);
+	if (!*share->path || too_long)
+		return error(options,
+			     "bad share '%s': give a directory and, behind commas, ro or tag=NAME",
+			     arg);
+	strcpy(share->tag, "share");
+	while (words_next(&at, word, sizeof(word), &too_long))
+		if (parse_share_word(options, share, word))
+			return -1;
+	if (!tag_is_free(config, share->tag))
+		return error(options, "two shares have the tag '%s': give one tag=NAME",
+			     share->tag);
+	config->share_count++;
+	return 0;
+}
+
 static int parse_help(struct options *options, const char *arg)
 {
 	(void)arg;
@@ -519,6 +569,10 @@ static const struct row table[] = {
 	 CALL(parse_panic)},
 	{"params", 'p', "STRING", "command line of the kernel", CALL(parse_params)},
 	{"prealloc", 0, NULL, "populate and lock the guest's memory at the start", SET(prealloc)},
+	{"share", 0, "DIR[,ro][,tag=NAME]",
+	 "let the guest mount a directory: mount -t 9p -o\ntrans=virtio,version=9p2000.L NAME ... "
+	 "(default: share)",
+	 CALL(parse_share)},
 	{"version", 'V', NULL, "show the version and exit", CALL(parse_version)},
 	{"vsock", 0, "cid=N,socket=PATH",
 	 "sockets between guest and host: a client of PATH says\nCONNECT PORT; the guest reaches "

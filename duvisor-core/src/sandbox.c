@@ -135,8 +135,57 @@ static const struct rule rules[] = {
 	{.call = SYS_getrandom},
 };
 
+/* Of a process that serves a directory (p9/process.h). That it makes no descriptor for anything else is its root's doing. */
+static const struct rule share_rules[] = {
+	{.call = SYS_recvfrom},
+	{.call = SYS_sendto},
+	{.call = SYS_exit_group},
+
+	/* names */
+	{.call = SYS_openat},
+	{.call = SYS_close},
+	{.call = SYS_fcntl, .arg = 1, .mask = ~0U, .value = F_DUPFD_CLOEXEC},
+	{.call = SYS_fcntl, .arg = 1, .mask = ~0U, .value = F_SETFD}, /* musl, behind that */
+#ifdef SYS_statx
+	{.call = SYS_statx},
+#endif
+	{.call = SYS_newfstatat},
+	{.call = SYS_fstat},
+	{.call = SYS_fstatfs},
+	{.call = SYS_readlinkat},
+	{.call = SYS_getdents64},
+	{.call = SYS_lseek},
+	{.call = SYS_mkdirat},
+	{.call = SYS_mknodat},
+	{.call = SYS_symlinkat},
+	{.call = SYS_linkat},
+	{.call = SYS_unlinkat},
+	{.call = SYS_renameat2},
+#ifdef SYS_renameat
+	{.call = SYS_renameat},
+#endif
+
+	/* contents and attributes */
+	{.call = SYS_pread64},
+	{.call = SYS_pwrite64},
+	{.call = SYS_ftruncate},
+	{.call = SYS_fsync},
+	{.call = SYS_fdatasync},
+	{.call = SYS_fchmodat},
+	{.call = SYS_fchownat},
+	{.call = SYS_utimensat},
+
+	/* memory, but none that can be executed */
+	{.call = SYS_brk},
+	{.call = SYS_munmap},
+	{.call = SYS_mmap, .arg = 2, .mask = PROT_EXEC, .value = 0},
+	{.call = SYS_mprotect, .arg = 2, .mask = PROT_EXEC, .value = 0},
+	{.call = SYS_madvise},
+};
+
 /* A rule is at most six instructions; four begin the filter, one ends it. */
 #define MAX_FILTER (6 * ARRAY_SIZE(rules) + 5)
+_Static_assert(ARRAY_SIZE(share_rules) <= ARRAY_SIZE(rules), "both fit");
 
 struct program {
 	struct sock_filter code[MAX_FILTER];
@@ -176,7 +225,7 @@ static void emit_rule(struct program *program, const struct rule *rule)
 		emit(program, any, ARRAY_SIZE(any));
 }
 
-static void compile(struct program *program)
+static void compile(struct program *program, const struct rule *table, size_t count)
 {
 	/* The numbers above are those of one architecture. */
 	const struct sock_filter begin[] = {
@@ -188,8 +237,8 @@ static void compile(struct program *program)
 
 	program->length = 0;
 	emit(program, begin, ARRAY_SIZE(begin));
-	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
-		emit_rule(program, &rules[i]);
+	for (size_t i = 0; i < count; i++)
+		emit_rule(program, &table[i]);
 	emit(program, end, ARRAY_SIZE(end));
 }
 
@@ -207,13 +256,13 @@ static void refused(int number, siginfo_t *info, void *context)
 	syscall(SYS_exit_group, 128 + number);
 }
 
-int sandbox_enter(void)
+static int enter(const struct rule *table, size_t count)
 {
 	const struct sigaction action = {.sa_sigaction = refused, .sa_flags = SA_SIGINFO};
 	struct program program;
 	struct sock_fprog filter = {.filter = program.code};
 
-	compile(&program);
+	compile(&program, table, count);
 	filter.len = program.length;
 	if (sigaction(SIGSYS, &action, NULL) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -errno;
@@ -223,4 +272,14 @@ int sandbox_enter(void)
 		return -errno;
 	log_warn("this kernel has no seccomp filters: running without a sandbox");
 	return 0;
+}
+
+int sandbox_enter(void)
+{
+	return enter(rules, ARRAY_SIZE(rules));
+}
+
+int sandbox_enter_share(void)
+{
+	return enter(share_rules, ARRAY_SIZE(share_rules));
 }

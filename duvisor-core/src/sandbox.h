@@ -10,4 +10,7 @@
  */
 int sandbox_enter(void);
 
+/* The same for a process that serves a shared directory, with a table of its own. */
+int sandbox_enter_share(void);
+
 #endif

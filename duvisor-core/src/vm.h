@@ -92,6 +92,16 @@ struct vm_vsock {
 	char path[VM_VSOCK_PATH_SIZE];
 };
 
+#define VM_MAX_SHARES 4
+#define VM_SHARE_TAG_SIZE 31 /* not terminated if it is that long */
+
+/* A directory of the host's. */
+struct vm_share {
+	char path[VM_PATH_SIZE];
+	char tag[VM_SHARE_TAG_SIZE + 1]; /* what the guest calls it */
+	bool read_only;
+};
+
 enum vm_console_end { VM_CONSOLE_STDIO, VM_CONSOLE_PTY, VM_CONSOLE_SOCKET, VM_CONSOLE_FILE };
 
 /* The user's end of the guest's console. */
@@ -117,6 +127,8 @@ struct vm_config {
 	struct vm_console console;
 	struct vm_network network;
 	struct vm_vsock vsock;
+	unsigned int share_count;
+	struct vm_share share[VM_MAX_SHARES];
 	unsigned int disk_count;
 	struct vm_disk disk[VM_MAX_DISKS];
 	uint64_t ram_size;

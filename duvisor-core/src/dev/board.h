@@ -49,6 +49,7 @@ int virtio_console_create(struct vm *vm);
 int virtio_net_create(struct vm *vm);
 int virtio_rng_create(struct vm *vm);
 int virtio_vsock_create(struct vm *vm);
+int virtio_share_create(struct vm *vm);
 int pvpanic_create(struct vm *vm);
 int dw_wdt_create(struct vm *vm);
 

@@ -68,6 +68,7 @@ static const struct entry table[] = {
 	{"balloon", virtio_balloon_create, wants_defaults},
 	{"source of random numbers", virtio_rng_create, wants_defaults},
 	{"socket device", virtio_vsock_create, wants_vsock},
+	{"shared directory", virtio_share_create, NULL},
 	{"panic device", pvpanic_create, wants_panic},
 	{"watchdog", dw_wdt_create, wants_watchdog},
 };
