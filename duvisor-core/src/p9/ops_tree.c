@@ -224,23 +224,37 @@ int p9_readlink(struct p9_server *server, struct p9_in *in, struct p9_out *out)
 	return 0;
 }
 
-/* Tmknod: dfid[4] name[s] mode[4] major[4] minor[4] gid[4]. No devices; pipes and sockets are names for the guest's own. */
-int p9_mknod(struct p9_server *server, struct p9_in *in, struct p9_out *out)
+/* dfid[4] name[s] number[4], as several messages begin: a directory, a name in it, and a mode or flags. 0 or -errno. */
+static int take_entry(struct p9_server *server, struct p9_in *in, int *directory,
+		      char name[P9_NAME_SIZE], uint32_t *number)
 {
 	const struct p9_fid *fid = p9_take_fid(server, in);
-	char name[P9_NAME_SIZE];
 	int err = p9_take_name(in, name);
-	uint32_t mode = p9_take32(in);
 
+	*number = p9_take32(in);
 	if (err || in->bad)
 		return err ?: -EPROTO;
 	if (!fid)
 		return -EBADF;
+	*directory = fid->path;
+	return 0;
+}
+
+/* Tmknod: dfid[4] name[s] mode[4] major[4] minor[4] gid[4]. No devices; pipes and sockets are names for the guest's own. */
+int p9_mknod(struct p9_server *server, struct p9_in *in, struct p9_out *out)
+{
+	char name[P9_NAME_SIZE];
+	uint32_t mode;
+	int directory;
+	int err = take_entry(server, in, &directory, name, &mode);
+
+	if (err)
+		return err;
 	if (!S_ISREG(mode) && !S_ISFIFO(mode) && !S_ISSOCK(mode))
 		return -EPERM;
-	if (mknodat(fid->path, name, mode & (S_IFMT | P9_MODE_MASK), 0))
+	if (mknodat(directory, name, mode & (S_IFMT | P9_MODE_MASK), 0))
 		return -errno;
-	return give_made(out, fid->path, name);
+	return give_made(out, directory, name);
 }
 
 /* Tlink: dfid[4] fid[4] name[s] */
@@ -265,18 +279,16 @@ int p9_link(struct p9_server *server, struct p9_in *in, struct p9_out *out)
 /* Tmkdir: dfid[4] name[s] mode[4] gid[4] */
 int p9_mkdir(struct p9_server *server, struct p9_in *in, struct p9_out *out)
 {
-	const struct p9_fid *fid = p9_take_fid(server, in);
 	char name[P9_NAME_SIZE];
-	int err = p9_take_name(in, name);
-	uint32_t mode = p9_take32(in);
+	uint32_t mode;
+	int directory;
+	int err = take_entry(server, in, &directory, name, &mode);
 
-	if (err || in->bad)
-		return err ?: -EPROTO;
-	if (!fid)
-		return -EBADF;
-	if (mkdirat(fid->path, name, mode & P9_MODE_MASK))
+	if (err)
+		return err;
+	if (mkdirat(directory, name, mode & P9_MODE_MASK))
 		return -errno;
-	return give_made(out, fid->path, name);
+	return give_made(out, directory, name);
 }
 
 /* Trenameat: olddirfid[4] oldname[s] newdirfid[4] newname[s] */
@@ -299,15 +311,13 @@ int p9_renameat(struct p9_server *server, struct p9_in *in, struct p9_out *out)
 /* Tunlinkat: dirfd[4] name[s] flags[4] */
 int p9_unlinkat(struct p9_server *server, struct p9_in *in, struct p9_out *out)
 {
-	const struct p9_fid *fid = p9_take_fid(server, in);
 	char name[P9_NAME_SIZE];
-	int err = p9_take_name(in, name);
-	uint32_t flags = p9_take32(in);
+	uint32_t flags;
+	int directory;
+	int err = take_entry(server, in, &directory, name, &flags);
 
 	(void)out;
-	if (err || in->bad)
-		return err ?: -EPROTO;
-	if (!fid)
-		return -EBADF;
-	return unlinkat(fid->path, name, flags & AT_REMOVEDIR ? AT_REMOVEDIR : 0) ? -errno : 0;
+	if (!err && unlinkat(directory, name, flags & AT_REMOVEDIR ? AT_REMOVEDIR : 0))
+		err = -errno;
+	return err;
 }
