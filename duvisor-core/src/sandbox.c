@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
@@ -183,9 +184,25 @@ static const struct rule share_rules[] = {
 	{.call = SYS_madvise},
 };
 
+/* Of the process that makes the host's end of a guest's connection: one kind of socket, and to pass it on. */
+static const struct rule connector_rules[] = {
+	{.call = SYS_recvfrom}, {.call = SYS_socket, .arg = 0, .mask = ~0U, .value = AF_UNIX},
+	{.call = SYS_connect},  {.call = SYS_sendmsg},
+	{.call = SYS_close},    {.call = SYS_exit_group},
+};
+
+static const struct {
+	const struct rule *rules;
+	size_t count;
+} tables[] = {
+	[SANDBOX_HYPERVISOR] = {rules, ARRAY_SIZE(rules)},
+	[SANDBOX_SHARE] = {share_rules, ARRAY_SIZE(share_rules)},
+	[SANDBOX_VSOCK_CONNECTOR] = {connector_rules, ARRAY_SIZE(connector_rules)},
+};
+
 /* A rule is at most six instructions; four begin the filter, one ends it. */
 #define MAX_FILTER (6 * ARRAY_SIZE(rules) + 5)
-_Static_assert(ARRAY_SIZE(share_rules) <= ARRAY_SIZE(rules), "both fit");
+_Static_assert(ARRAY_SIZE(share_rules) <= ARRAY_SIZE(rules), "the largest table fits");
 
 struct program {
 	struct sock_filter code[MAX_FILTER];
@@ -256,13 +273,13 @@ static void refused(int number, siginfo_t *info, void *context)
 	syscall(SYS_exit_group, 128 + number);
 }
 
-static int enter(const struct rule *table, size_t count)
+int sandbox_enter(enum sandbox which)
 {
 	const struct sigaction action = {.sa_sigaction = refused, .sa_flags = SA_SIGINFO};
 	struct program program;
 	struct sock_fprog filter = {.filter = program.code};
 
-	compile(&program, table, count);
+	compile(&program, tables[which].rules, tables[which].count);
 	filter.len = program.length;
 	if (sigaction(SIGSYS, &action, NULL) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -errno;
@@ -272,14 +289,4 @@ static int enter(const struct rule *table, size_t count)
 		return -errno;
 	log_warn("this kernel has no seccomp filters: running without a sandbox");
 	return 0;
-}
-
-int sandbox_enter(void)
-{
-	return enter(rules, ARRAY_SIZE(rules));
-}
-
-int sandbox_enter_share(void)
-{
-	return enter(share_rules, ARRAY_SIZE(share_rules));
 }

@@ -387,7 +387,7 @@ static unsigned int start_vcpus(struct vm *vm)
 /* Everything is open, all threads are there. 0 or -errno, said to the user. */
 static int enter_sandbox(const struct vm_config *config)
 {
-	int err = config->no_sandbox ? 0 : sandbox_enter();
+	int err = config->no_sandbox ? 0 : sandbox_enter(SANDBOX_HYPERVISOR);
 
 	if (err)
 		log_error("cannot enter the sandbox: %s (see --no-sandbox)", strerror(-err));

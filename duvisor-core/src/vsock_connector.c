@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -13,6 +12,7 @@
 
 #include "child.h"
 #include "log.h"
+#include "sandbox.h"
 #include "unix_socket.h"
 
 /* It answers without waiting for anybody. If it does not, somebody has stopped or killed it. */
@@ -66,7 +66,6 @@ static void connector_main(int fd, const char *path)
 static void become_connector(int fd)
 {
 	child_begin("duvisor-vsock");
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (fd)
 		syscall(SYS_close_range, 0U, (unsigned int)fd - 1, 0U);
 	syscall(SYS_close_range, (unsigned int)fd + 1, ~0U, 0U);
@@ -74,7 +73,7 @@ static void become_connector(int fd)
 
 /* --- in the hypervisor --- */
 
-int vsock_connector_start(struct vsock_connector *connector, const char *path)
+int vsock_connector_start(struct vsock_connector *connector, const char *path, bool no_sandbox)
 {
 	const struct timeval patience = {.tv_sec = PATIENCE_S};
 	int ends[2];
@@ -85,7 +84,8 @@ int vsock_connector_start(struct vsock_connector *connector, const char *path)
 	connector->pid = fork();
 	if (!connector->pid) {
 		become_connector(ends[1]);
-		connector_main(ends[1], path);
+		if (no_sandbox || !sandbox_enter(SANDBOX_VSOCK_CONNECTOR))
+			connector_main(ends[1], path);
 		_exit(0);
 	}
 	if (connector->pid < 0 ||

@@ -6,6 +6,7 @@
 #ifndef DUVISOR_VSOCK_CONNECTOR_H
 #define DUVISOR_VSOCK_CONNECTOR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -15,7 +16,7 @@ struct vsock_connector {
 };
 
 /* Start it; it connects to "PATH_PORT". The path is copied. 0 or -errno. */
-int vsock_connector_start(struct vsock_connector *connector, const char *path);
+int vsock_connector_start(struct vsock_connector *connector, const char *path, bool no_sandbox);
 
 /* A non-blocking stream socket that is the caller's then; -errno: nobody listens there, or there is no connector. */
 int vsock_connector_ask(struct vsock_connector *connector, uint32_t port);

@@ -26,7 +26,7 @@ static int attempt(void (*what)(void))
 
 	assert_true(child >= 0);
 	if (!child) {
-		if (sandbox_enter())
+		if (sandbox_enter(SANDBOX_HYPERVISOR))
 			syscall(SYS_exit_group, 99);
 		what();
 		syscall(SYS_exit_group, 0);
@@ -164,7 +164,7 @@ static void test_all_threads(void **state)
 			syscall(SYS_exit_group, 99);
 		while (step != 1)
 			;
-		if (sandbox_enter())
+		if (sandbox_enter(SANDBOX_HYPERVISOR))
 			syscall(SYS_exit_group, 99);
 		step = 2;
 		for (;;)

@@ -65,6 +65,7 @@ static void start_with(const char *path)
 {
 	virtio_board_setup(1);
 	board.config.vsock.cid = CID;
+	board.config.no_sandbox = true;
 	strcpy(board.config.vsock.path, path);
 	assert_int_equal(virtio_vsock_create(&board.vm), 0);
 	virtio_start(SLOT, 0, driver, 3);
@@ -568,6 +569,7 @@ static void test_places(void **state)
 	(void)state;
 	virtio_board_setup(1);
 	board.config.vsock.cid = CID;
+	board.config.no_sandbox = true;
 	strcpy(board.config.vsock.path, "/no/such/place");
 	assert_int_equal(virtio_vsock_create(&board.vm), VM_EXIT_USAGE);
 	board_teardown();

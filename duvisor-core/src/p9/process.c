@@ -128,7 +128,7 @@ static void server_main(int fd, int root, bool read_only, bool no_sandbox)
 	own_files = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	server = own_files < 0 ? NULL : p9_server_create(root, own_files, read_only);
 	enter(root);
-	if (buffers && server && (no_sandbox || !sandbox_enter_share()))
+	if (buffers && server && (no_sandbox || !sandbox_enter(SANDBOX_SHARE)))
 		serve(server, fd, buffers, buffers + P9_MAX_MESSAGE);
 	_exit(0);
 }

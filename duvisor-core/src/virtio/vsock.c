@@ -738,7 +738,7 @@ static int open_host_side(struct vsock *dev, const char *path)
 		log_error("cannot make the vsock socket '%s': %s", path, strerror(-dev->listener));
 		return VM_EXIT_USAGE;
 	}
-	err = vsock_connector_start(&dev->connector, path);
+	err = vsock_connector_start(&dev->connector, path, dev->virtio.dev.vm->config->no_sandbox);
 	return err ?: io_add(io_of(dev), dev->listener, POLLIN, listener_event, dev);
 }
 
