@@ -152,6 +152,17 @@ def test_stress_ng(guest):
     assert re.search(r"passed: 5\b", said) and re.search(r"failed: 0\b", said), said
 
 
+def test_torture_of_the_file_system(guest):
+    """All of these at once on the disk; when the guest has gone, e2fsck looks at what they have left."""
+    kinds = ("copy-file", "dentry", "dir", "fallocate", "filename", "fpunch", "iomix", "link", "metamix",
+             "rename", "symlink", "utime", "xattr")
+    said = guest.ask("mkdir -p /srv/torture && stress-ng --verify --no-rand-seed --timeout 90 "
+                     "--temp-path /srv/torture --metrics-brief "
+                     + " ".join(f"--{kind} 1" for kind in kinds) + " 2>&1")
+    assert re.search(r"failed: 0\b", said) and re.search(rf"passed: {len(kinds)}\b", said), said
+    guest.ask("sync; rm -r /srv/torture")
+
+
 def test_sysbench(guest):
     for test, words in (("cpu", ""), ("threads", "--threads=4"),
                         ("memory", "--memory-total-size=64M")):
