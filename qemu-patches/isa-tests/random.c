@@ -2,6 +2,8 @@
 /*
  * Random tables against a plain walker that is written down from docs/isa.md
  * and the priv spec only: same end, same fault, same registers, same A/D bits.
+ * Also after a change of one table, with the fence for that table and no other:
+ * whatever a hart has kept of earlier walks, it ends where the walker does.
  */
 #include <isatest.h>
 
@@ -346,13 +348,16 @@ static void forget_region(const struct table *t)
 #define MAX_PTES 96
 struct ptes {
 	u64 *at[MAX_PTES], old[MAX_PTES];
-	unsigned int n, mutated;
+	const struct table *of[MAX_PTES];
+	unsigned int n;
 };
 
-static void add_pte(struct ptes *p, u64 *pte)
+static void add_pte(struct ptes *p, const struct table *of, u64 *pte)
 {
-	if (p->n < MAX_PTES)
-		p->at[p->n++] = pte;
+	if (p->n == MAX_PTES)
+		return;
+	p->of[p->n] = of;
+	p->at[p->n++] = pte;
 }
 
 /* All PTEs on the way of @va, and what maps the tables that hold them. */
@@ -365,14 +370,15 @@ static void collect(struct ptes *p, const struct step *s)
 	for (int level = table_levels(t) - 1; level >= s->level; level--) {
 		u64 *pte = table_pte(t, s->va, level);
 
-		add_pte(p, pte);
+		add_pte(p, t, pte);
 		/* The root serves the code, too: it must stay mapped. */
 		if (t == &world.host || level == table_levels(t) - 1)
 			continue;
 		if (world.host.mode != ATP_BARE)
-			add_pte(p, table_pte(&world.host, (u64)pte + world.hva, 0));
+			add_pte(p, &world.host, table_pte(&world.host, (u64)pte + world.hva, 0));
 		if (t == &world.guest && world.stage2.mode != ATP_BARE)
-			add_pte(p, table_pte(&world.stage2, (u64)pte + world.gpa, 0));
+			add_pte(p, &world.stage2,
+				table_pte(&world.stage2, (u64)pte + world.gpa, 0));
 	}
 }
 
@@ -468,7 +474,44 @@ static void check_only_marks(const struct ptes *p, const u64 *before)
 		CHECK_EQ((*p->at[i] ^ before[i]) & ~(PTE_A | PTE_D), 0);
 }
 
-static void trial(u64 *page, unsigned int number)
+/* One access of a random kind; where it must end is worked out from the tables. */
+static void access_somehow(struct window *w, unsigned int number)
+{
+	enum access kind = below(ACCESSES);
+	struct verdict v = walk(w->gva + access_offset(kind), kind);
+
+	note("trial %u, %s in %s, modes %d %d %d", number, access_name[kind], mode_name[w->mode],
+	     world.guest.mode, world.stage2.mode, world.host.mode);
+	if (v.end == REACHED && v.address != w->pa + access_offset(kind))
+		v.end = UNDECIDED;
+	seen[v.end]++;
+	if (v.end != UNDECIDED)
+		compare(w, kind, &v);
+}
+
+/* Flip bits of one PTE, or flip them back, with the fence for the table that it is in. */
+static void change_one(const struct ptes *p, u64 *before)
+{
+	unsigned int i = below(p->n);
+
+	*p->at[i] = one_in(2) ? p->old[i] : *p->at[i] ^ random_flip();
+	for (unsigned int other = 0; other < p->n; other++)
+		before[other] = *p->at[other];
+	if (p->of[i] == &world.host)
+		CHECK_DONE(RUN(IN_HS, SFENCE_VMA(X0, X0)));
+	else if (p->of[i] == &world.stage2)
+		CHECK_DONE(RUN(IN_HU, HUFENCE_G(X0)));
+	else if (one_in(2))
+		CHECK_DONE(RUN(IN_HU, HUFENCE_V(X0, X0)));
+	else
+		CHECK_DONE(RUN(IN_DVS, SFENCE_VMA(X0, X0)));
+}
+
+#define ACCESSES_OF_A_TRIAL 2
+#define CHANGES_OF_A_TRIAL 6
+
+/* @keep: what the hart has kept of earlier walks; else each access starts from nothing. */
+static void trial(u64 *page, unsigned int number, bool keep)
 {
 	struct window w = {.pa = (u64)page, .mode = one_in(2) ? IN_DVS : IN_DVU};
 	struct step steps[3];
@@ -487,20 +530,13 @@ static void trial(u64 *page, unsigned int number)
 	random_environment();
 	for (unsigned int i = 0; i < ptes.n; i++)
 		before[i] = *ptes.at[i];
-	for (unsigned int i = 0; i < 2; i++) {
-		enum access kind = below(ACCESSES);
-		struct verdict v;
-
-		fence_all();
-		v = walk(w.gva + access_offset(kind), kind);
-		note("trial %u, %s in %s, modes %d %d %d", number, access_name[kind],
-		     mode_name[w.mode], world.guest.mode, world.stage2.mode, world.host.mode);
-		if (v.end == REACHED && v.address != w.pa + access_offset(kind))
-			v.end = UNDECIDED;
-		seen[v.end]++;
-		if (v.end == UNDECIDED)
-			continue;
-		compare(&w, kind, &v);
+	fence_all();
+	for (unsigned int i = 0; i < (keep ? CHANGES_OF_A_TRIAL : ACCESSES_OF_A_TRIAL); i++) {
+		if (!keep)
+			fence_all();
+		else if (ptes.n)
+			change_one(&ptes, before);
+		access_somehow(&w, number);
 		check_only_marks(&ptes, before);
 	}
 	restore(&ptes);
@@ -509,9 +545,9 @@ static void trial(u64 *page, unsigned int number)
 	forget_region(&world.guest);
 }
 
-static void trials(int vs, int g)
+static void trials(int vs, int g, unsigned int count, bool keep)
 {
-	for (unsigned int n = 0; n < TRIALS / 16; n++) {
+	for (unsigned int n = 0; n < count; n++) {
 		static u64 *page;
 
 		if (n % TRIALS_PER_WORLD == 0) {
@@ -521,7 +557,7 @@ static void trials(int vs, int g)
 			((u32 *)page)[0] = ADDI(A0, A0, 1);
 			((u32 *)page)[1] = ECALL;
 		}
-		trial(page, n);
+		trial(page, n, keep);
 	}
 }
 
@@ -533,7 +569,11 @@ void test_main(void)
 		     "hugatp "
 		     "mode %d",
 		     modes[i & 3], modes[i >> 2]);
-		trials(modes[i & 3], modes[i >> 2]);
+		trials(modes[i & 3], modes[i >> 2], TRIALS / 16, false);
+		test("[FEN-1] [FEN-2] [FEN-3] one table changed and fenced at a time, vsatp mode "
+		     "%d, hugatp mode %d",
+		     modes[i & 3], modes[i >> 2]);
+		trials(modes[i & 3], modes[i >> 2], TRIALS / 64, true);
 	}
 	print("# reached %u, faults: VS stage %u, stage 2 %u, host %u; not decided %u\n",
 	      seen[REACHED], seen[GUEST_PAGE_FAULT], seen[STAGE2_FAULT], seen[HOST_FAULT],

@@ -288,7 +288,8 @@ def linux_command(column, what):
                 f"--params {words}")
     if column == "qemu":
         return f"{QEMU} -smp 1 -kernel /job/Image -initrd /job/apps.cpio -append {words}"
-    return f"sh ./apps {what}"
+    # On one hart, as a guest of one vCPU.
+    return f"taskset 1 sh ./apps {what}"
 
 
 APP = re.compile(r"^app (.+): (\d+)$")
