@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A console that clients attach to and leave again: a pseudoterminal or a Unix socket. It stands between the terminal code,
+ * A console that clients attach to and leave again (outlet.h): a pseudoterminal or a Unix socket. It stands between the terminal code,
  * which talks to one end of a socket pair, and the client, and keeps the last RELAY_HISTORY bytes of output, with
  * which it greets a client. Output without a client is kept only there; with one, a client
  * that does not read holds up the guest's console, as a terminal does.
- *
- * Socket and link stay behind at the end, because the sandbox lets nobody remove a file; the next run replaces them.
  */
 #ifndef DUVISOR_RELAY_H
 #define DUVISOR_RELAY_H
