@@ -86,6 +86,19 @@ def host(command, *args, **kwargs):
     return run("--exec", command, *args, **kwargs)
 
 
+def pack(files, out):
+    """What is in the folder as a part of an initrd, to come behind the guest's own."""
+    with open(out, "wb") as packed:
+        subprocess.run("find . | cpio -o -H newc -R 0:0 --quiet | gzip", shell=True, check=True,
+                       cwd=files, stdout=packed)
+
+
+def sums(text):
+    """The checksums by the files' names."""
+    words = [line.split() for line in text.splitlines()]
+    return {line[1]: line[0] for line in words if len(line) == 2 and len(line[0]) == 64}
+
+
 class Console(pexpect.spawn):
     """scripts/run on a terminal, with what it said kept for a failing test."""
 

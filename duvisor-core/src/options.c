@@ -123,6 +123,64 @@ static int parse_console(struct options *options, const char *arg)
 	return 0;
 }
 
+static bool is_plain(const char *name, size_t limit)
+{
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	size_t len = strlen(name);
+
+	return len && len <= limit && strspn(name, plain) == len;
+}
+
+static int parse_port_name(struct options *options, struct vm_port *port, const char *name)
+{
+	if (!is_plain(name, sizeof(port->name) - 1))
+		return error(options,
+			     "bad name '%s' of a port: up to %zu letters, digits and ._- are "
+			     "possible",
+			     name, sizeof(port->name) - 1);
+	for (unsigned int i = 0; i < options->config.port_count; i++)
+		if (!strcmp(options->config.port[i].name, name))
+			return error(options, "two ports have the name '%s'", name);
+	memcpy(port->name, name, strlen(name) + 1);
+	return 0;
+}
+
+static int parse_port_word(struct options *options, struct vm_port *port, const char *word)
+{
+	const char *name = words_value(word, "name");
+
+	if (name)
+		return parse_port_name(options, port, name);
+	if (!parse_console_end(&port->place, word) || port->place.end == VM_CONSOLE_STDIO)
+		return error(options,
+			     "bad word '%s' for a port: known are name=NAME, and pty, pty=LINK, "
+			     "socket=PATH or file=PATH",
+			     word);
+	return 0;
+}
+
+static int parse_port(struct options *options, const char *arg)
+{
+	struct vm_config *config = &options->config;
+	struct vm_port *port = &config->port[config->port_count];
+	char word[VM_PATH_SIZE];
+	const char *at = arg;
+	bool too_long = false;
+
+	if (config->port_count == VM_MAX_PORTS)
+		return error(options, "too many ports: %d are possible", VM_MAX_PORTS);
+	while (words_next(&at, word, sizeof(word), &too_long))
+		if (parse_port_word(options, port, word))
+			return -1;
+	if (too_long || !*port->name || port->place.end == VM_CONSOLE_STDIO)
+		return error(options,
+			     "bad port '%s': give name=NAME and pty, socket=PATH or file=PATH",
+			     arg);
+	config->port_count++;
+	return 0;
+}
+
 /* A decimal number and nothing else before *end. */
 static int parse_number(const char *arg, uint64_t *value, const char **end)
 {
@@ -400,18 +458,9 @@ static int parse_balloon(struct options *options, const char *arg)
 	return check_page(options, arg, options->config.balloon_size);
 }
 
-static bool name_is_good(const char *name)
-{
-	size_t len = strlen(name);
-
-	return len && len <= MAX_NAME &&
-		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
-		len;
-}
-
 static int parse_name(struct options *options, const char *arg)
 {
-	if (!name_is_good(arg))
+	if (!is_plain(arg, MAX_NAME))
 		return error(options,
 			     "bad name '%s': up to %d letters, digits and ._- are possible", arg,
 			     MAX_NAME);
@@ -568,6 +617,10 @@ static const struct row table[] = {
 	 "when the guest's kernel panics: end with status 4 (default),\nor leave it to the guest",
 	 CALL(parse_panic)},
 	{"params", 'p', "STRING", "command line of the kernel", CALL(parse_params)},
+	{"port", 0, "name=NAME,WORD",
+	 "a stream between the guest (/dev/virtio-ports/NAME) and\nsocket=PATH, pty[=LINK] or "
+	 "file=PATH; may be given again",
+	 CALL(parse_port)},
 	{"prealloc", 0, NULL, "populate and lock the guest's memory at the start", SET(prealloc)},
 	{"share", 0, "DIR[,ro][,tag=NAME]",
 	 "let the guest mount a directory: mount -t 9p -o\ntrans=virtio,version=9p2000.L NAME ... "

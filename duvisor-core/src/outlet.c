@@ -37,17 +37,40 @@ void outlet_set_events(struct outlet *outlet, short events)
 		io_set_events(outlet->io, outlet->client, events);
 }
 
-void outlet_unwatch(struct outlet *outlet)
+static void remove_client(struct outlet *outlet)
 {
 	if (outlet->io && outlet->client >= 0)
 		io_remove(outlet->io, outlet->client);
+}
+
+static void listen_on(struct outlet *outlet, bool on)
+{
+	if (outlet->io && !outlet->shared)
+		io_set_events(outlet->io, outlet->listener, on ? POLLIN : 0);
+}
+
+void outlet_unwatch(struct outlet *outlet)
+{
+	remove_client(outlet);
+	listen_on(outlet, false);
+}
+
+bool outlet_has_rest(const struct outlet *outlet)
+{
+	struct pollfd input = {.fd = outlet->client, .events = POLLIN};
+	uint8_t byte;
+
+	if (!outlet->shared)
+		return recv(outlet->client, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+	return poll(&input, 1, 0) > 0 && input.revents & POLLIN;
 }
 
 void outlet_drop(struct outlet *outlet)
 {
 	if (outlet->client < 0)
 		return;
-	outlet_unwatch(outlet);
+	remove_client(outlet);
+	listen_on(outlet, true);
 	/* The pseudoterminal stays, for the next one. */
 	if (!outlet->shared)
 		close(outlet->client);

@@ -31,6 +31,12 @@ struct outlet {
 	void *opaque;
 };
 
+/* Does the other side write as well? */
+static inline bool outlet_is_read(const struct outlet *outlet)
+{
+	return !outlet->shared || outlet->timer >= 0;
+}
+
 /* There is nothing to give back yet. */
 void outlet_init(struct outlet *outlet, const struct outlet_ops *ops, void *opaque);
 
@@ -50,8 +56,10 @@ void outlet_close(struct outlet *outlet);
 
 /* Wait for these events of the client, if there is one. */
 void outlet_set_events(struct outlet *outlet, short events);
-/* It has hung up, and that need not be told again; it may still be read. */
+/* It has hung up, and that need not be told again; it may still be read, and until it is dropped the next one waits. */
 void outlet_unwatch(struct outlet *outlet);
+/* Has a client that has hung up left something to read? */
+bool outlet_has_rest(const struct outlet *outlet);
 /* Let the client go. */
 void outlet_drop(struct outlet *outlet);
 

@@ -34,7 +34,8 @@ static int bind_to(int fd, const struct sockaddr_un *address)
 /* A socket that nobody listens to is what a killed process has left. */
 static int remove_dead_socket(const struct sockaddr_un *address)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* Whoever listens may be too busy to be waited for. */
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	struct stat st;
 	int err;
 
@@ -44,9 +45,11 @@ static int remove_dead_socket(const struct sockaddr_un *address)
 	if (lstat(address->sun_path, &st) || !S_ISSOCK(st.st_mode))
 		err = -EADDRINUSE;
 	else
-		err = connect_to(fd, address) ?: -EADDRINUSE;
+		err = connect_to(fd, address);
 	if (err == -ECONNREFUSED)
 		err = unlink(address->sun_path) ? -errno : 0;
+	else
+		err = -EADDRINUSE;
 	close(fd);
 	return err;
 }

@@ -110,6 +110,15 @@ struct vm_console {
 	char path[VM_PATH_SIZE]; /* pty: of a link to it, or empty */
 };
 
+#define VM_MAX_PORTS 8
+#define VM_PORT_NAME_SIZE 64
+
+/* A stream between guest and host, besides the console. */
+struct vm_port {
+	char name[VM_PORT_NAME_SIZE]; /* what the guest calls it */
+	struct vm_console place;      /* not standard input and output */
+};
+
 enum vm_irqchip {
 	VM_IRQCHIP_AUTO, /* AIA if the host has it */
 	VM_IRQCHIP_PLIC,
@@ -125,6 +134,8 @@ struct vm_config {
 	const char *dump_dtb;  /* NULL: do not */
 	const char *host_tree; /* NULL: /proc/device-tree; tests bring their own */
 	struct vm_console console;
+	unsigned int port_count;
+	struct vm_port port[VM_MAX_PORTS];
 	struct vm_network network;
 	struct vm_vsock vsock;
 	unsigned int share_count;

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The guest's console in its other forms: the virtio device, a pseudoterminal, a socket, a file."""
 
-from conftest import host
+import shutil
+
+import pytest
+from conftest import BUILD, host, pack, sums
 
 GUEST = "duvisor run -k /guest/Image -i /guest/initramfs.cpio.gz"
 
@@ -49,9 +52,81 @@ while read -r line <&5; do echo "second: $line"; done"""
     assert lines[-1] == "status 0"
 
 
-def test_socket_refused_in_one_line():
-    done = host(f"{GUEST} --console socket=/no/place; echo status $?; "
-                f"{GUEST} --console file=/no/place; echo status $?")
+@pytest.mark.parametrize("option", ["--console ", "--port name=p,"])
+def test_place_refused_in_one_line(option):
+    done = host(f"{GUEST} {option}socket=/no/place; echo status $?; "
+                f"{GUEST} {option}file=/no/place; echo status $?")
     lines = done.stdout.splitlines()
     assert len(lines) == 4 and lines[1] == lines[3] == "status 2", lines
     assert all("/no/place" in line for line in lines[::2])
+
+
+# --- ports with names -------------------------------------------------------------
+
+SIZE = (2 << 20) + 77
+
+# Both ports at once, two clients of each one after the other. A read returns nothing while there is no client.
+PORTS_IN_GUEST = f"""
+cd /tmp
+cat /sys/class/virtio-ports/*/name
+serve() {{
+    exec 3<>/dev/$1
+    for i in 1 2; do
+        head -c {SIZE} /dev/urandom >guest.$2.$i
+        cat guest.$2.$i >&3 & : >host.$2.$i
+        until have=$(stat -c %s host.$2.$i); [ $have = {SIZE} ]; do
+            head -c $(({SIZE} - have)) <&3 >>host.$2.$i; sleep 0.1
+        done
+        wait
+    done
+}}
+for port in /sys/class/virtio-ports/*; do
+    name=$(cat $port/name)
+    case $name in one | two) serve ${{port##*/}} $name & ;; log) echo to the log >/dev/${{port##*/}} ;; esac
+done
+wait
+sha256sum guest.* host.*
+"""
+
+PORTS_IN_HOST = f"""
+cd /tmp; mkdir 'a place'
+cat /guest/initramfs.cpio.gz /share/extra.gz >initrd
+for name in one two; do for i in 1 2; do head -c {SIZE} /dev/urandom >host.$name.$i; done; done
+client() {{
+    for i in 1 2; do
+        until /share/pipe fetch "./a place/$1" {SIZE} <host.$1.$i >guest.$1.$i 2>/dev/null; do sleep 0.2; done
+    done
+}}
+client one & client two &
+"""
+
+
+@pytest.mark.parametrize("device, terminal", [("virtio", "hvc1"), ("serial", "ttyS0")])
+def test_ports_both_ways_and_clients_come_back(tmp_path, device, terminal):
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "ports").write_text(PORTS_IN_GUEST)
+    pack(tmp_path / "files", tmp_path / "extra.gz")
+    shutil.copy(BUILD / "tests" / "guest" / "pipe", tmp_path)
+    done = host(f"""{PORTS_IN_HOST}
+duvisor run -k /guest/Image -i initrd --console {device} -p 'console={terminal} quiet -- sh /ports' \
+    --port 'name=one,socket=a place/one' --port name=two,socket='/tmp/a place/two' --port name=log,file=log \
+    </dev/null >said
+echo status $?
+wait; cat log; tr -d '\r' <said
+echo the host; sha256sum guest.* host.*
+""", "--share", tmp_path, "--host-memory", "1G", timeout=300)
+    guest, _, there = done.stdout.partition("the host\n")
+    lines = guest.splitlines()
+    assert lines[:2] == ["status 0", "to the log"], done.stdout + done.stderr
+    assert sorted(lines[2:5]) == ["log", "one", "two"], guest
+    assert len(sums(there)) == len(set(sums(there).values())) == 8, there
+    assert sums(guest) == sums(there)
+
+
+def test_size_with_ports(console):
+    guest = console("--", "--console", "virtio", "--port", "name=p,pty")
+    guest.expect_exact("guest# ")
+    assert guest.ask("stty size") == "40 132"
+    assert guest.ask("cat /sys/class/virtio-ports/vport*/name") == "p"
+    guest.sendline("exit")
+    assert guest.finish() == 0

@@ -2,10 +2,9 @@
 """Sockets between guest and host: data both ways at once on several connections, compared."""
 
 import shutil
-import subprocess
 
 import pytest
-from conftest import BUILD, host
+from conftest import BUILD, host, pack, sums
 
 SIZE = (4 << 20) + 77
 
@@ -50,16 +49,8 @@ def _share(tmp_path):
     (files / "vsock").write_text(GUEST_SCRIPT)
     shutil.copy(pipe, files / "bin")
     shutil.copy(pipe, tmp_path)
-    with open(tmp_path / "extra.gz", "wb") as out:
-        subprocess.run("find . | cpio -o -H newc -R 0:0 --quiet | gzip", shell=True, check=True,
-                       cwd=files, stdout=out)
+    pack(files, tmp_path / "extra.gz")
     return tmp_path
-
-
-def sums(text):
-    """The checksums by the files' names."""
-    words = [line.split() for line in text.splitlines()]
-    return {line[1]: line[0] for line in words if len(line) == 2 and len(line[0]) == 64}
 
 
 def test_data_both_ways(share):

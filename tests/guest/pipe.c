@@ -5,6 +5,7 @@
  *
  *   pipe connect|listen PORT          virtio socket: port of the host, port of this guest
  *   pipe connect|listen PATH          Unix socket
+ *   pipe fetch PATH SIZE              the same, but leaves when all is said and SIZE bytes have come back
  *   pipe dial PATH PORT               Unix socket of a hypervisor: asks it for the guest's port first
  *
  * "listen" serves one connection.
@@ -12,6 +13,7 @@
 #include <err.h>
 #include <linux/vm_sockets.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,41 +77,48 @@ static void ask_for_port(int fd, const char *port)
 		errx(1, "bad answer: %s", line);
 }
 
-static void copy(int from, int to)
+/* To the end, or so many bytes. */
+static void copy(int from, int to, size_t limit)
 {
 	char buf[16384];
-	ssize_t have;
+	ssize_t have = 1;
 
-	while ((have = read(from, buf, sizeof(buf))) > 0)
+	while (limit && have > 0) {
+		have = read(from, buf, limit < sizeof(buf) ? limit : sizeof(buf));
 		for (ssize_t done = 0, n; done < have; done += n) {
 			n = write(to, buf + done, (size_t)(have - done));
 			if (n < 0)
 				err(1, "write");
 		}
+		limit -= have > 0 ? (size_t)have : 0;
+	}
 	if (have < 0)
 		err(1, "read");
 }
 
 int main(int argc, char **argv)
 {
+	size_t limit = SIZE_MAX;
 	int status = 0;
 	pid_t child;
 	int fd;
 
 	if (argc < 3)
-		errx(2, "usage: pipe connect|listen|dial ADDRESS [PORT]");
+		errx(2, "usage: pipe connect|listen|fetch|dial ADDRESS [PORT|SIZE]");
 	fd = open_socket(argv[2], !strcmp(argv[1], "listen"));
-	if (argc > 3)
+	if (argc > 3 && !strcmp(argv[1], "fetch"))
+		limit = strtoul(argv[3], NULL, 10);
+	else if (argc > 3)
 		ask_for_port(fd, argv[3]);
 	/* A process for each direction: none may wait for the other. */
 	child = fork();
 	if (child < 0)
 		err(1, "fork");
 	if (!child) {
-		copy(STDIN_FILENO, fd);
+		copy(STDIN_FILENO, fd, SIZE_MAX);
 		shutdown(fd, SHUT_WR);
 		return 0;
 	}
-	copy(fd, STDOUT_FILENO);
+	copy(fd, STDOUT_FILENO, limit);
 	return waitpid(child, &status, 0) != child || status;
 }

@@ -127,6 +127,23 @@ static const struct {
 	 "bad vsock socket '': a path of 1 to 96 bytes is possible"},
 	{"duvisor run -k x --vsock cid=3,port=v",
 	 "bad word 'port=v' for vsock: known are cid=N and socket=PATH"},
+	{"duvisor run -k x --port socket=p",
+	 "bad port 'socket=p': give name=NAME and pty, socket=PATH or file=PATH"},
+	{"duvisor run -k x --port name=n",
+	 "bad port 'name=n': give name=NAME and pty, socket=PATH or file=PATH"},
+	{"duvisor run -k x --port name=n,stdio",
+	 "bad word 'stdio' for a port: known are name=NAME, and pty, pty=LINK, socket=PATH or "
+	 "file=PATH"},
+	{"duvisor run -k x --port name=n,socket=",
+	 "bad word 'socket=' for a port: known are name=NAME, and pty, pty=LINK, socket=PATH or "
+	 "file=PATH"},
+	{"duvisor run -k x --port name=a/b,pty",
+	 "bad name 'a/b' of a port: up to 63 letters, digits and ._- are possible"},
+	{"duvisor run -k x --port name=n,pty --port name=n,file=f", "two ports have the name 'n'"},
+	{"duvisor run -k x --port name=1,pty --port name=2,pty --port name=3,pty --port name=4,pty "
+	 "--port name=5,pty --port name=6,pty --port name=7,pty --port name=8,pty --port "
+	 "name=9,pty",
+	 "too many ports: 8 are possible"},
 	{"duvisor run -k x --panic=reboot",
 	 "bad word 'reboot' for a panic: known are stop and ignore"},
 	{"duvisor run -k x --name a/b",
@@ -235,6 +252,23 @@ static void test_vsock(void **state)
 	assert_parses("duvisor run -k x --vsock socket=/a/b,,c,cid=77");
 	assert_int_equal(options.config.vsock.cid, 77);
 	assert_string_equal(options.config.vsock.path, "/a/b,c");
+}
+
+static void test_ports(void **state)
+{
+	const struct vm_port *port = options.config.port;
+
+	(void)state;
+	assert_parses("duvisor run -k x --port socket=/a/b,,c,name=org.example.agent --port "
+		      "name=log,file=f --port pty,name=p");
+	assert_int_equal(options.config.port_count, 3);
+	assert_string_equal(port[0].name, "org.example.agent");
+	assert_int_equal(port[0].place.end, VM_CONSOLE_SOCKET);
+	assert_string_equal(port[0].place.path, "/a/b,c");
+	assert_int_equal(port[1].place.end, VM_CONSOLE_FILE);
+	assert_string_equal(port[2].name, "p");
+	assert_int_equal(port[2].place.end, VM_CONSOLE_PTY);
+	assert_string_equal(port[2].place.path, "");
 }
 
 static void test_hart_ids(void **state)
@@ -383,11 +417,17 @@ static void test_manual(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused),        cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_defaults),       cmocka_unit_test(test_everything),
-		cmocka_unit_test(test_hart_ids),       cmocka_unit_test(test_vsock),
-		cmocka_unit_test(test_consoles),       cmocka_unit_test(test_long_command_line),
-		cmocka_unit_test(test_other_commands), cmocka_unit_test(test_help),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_hart_ids),
+		cmocka_unit_test(test_vsock),
+		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_consoles),
+		cmocka_unit_test(test_long_command_line),
+		cmocka_unit_test(test_other_commands),
+		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_manual),
 	};
 

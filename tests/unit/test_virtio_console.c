@@ -22,6 +22,7 @@ static uint8_t *at(gpa_t gpa)
 static void start(uint64_t features)
 {
 	virtio_board_setup(1);
+	board.config.virtio_console = true;
 	assert_int_equal(virtio_console_create(&board.vm), 0);
 	virtio_start(SLOT, features | 1ULL << VIRTIO_CONSOLE_F_SIZE, driver, 2);
 }
@@ -119,6 +120,7 @@ static void test_emergency_write(void **state)
 
 	(void)state;
 	virtio_board_setup(1);
+	board.config.virtio_console = true;
 	assert_int_equal(virtio_console_create(&board.vm), 0);
 	reg_out(SLOT, VIRTIO_MMIO_CONFIG + offsetof(struct virtio_console_config, emerg_wr), '!');
 	assert_int_equal(console_fetch(board.vm.console, got, sizeof(got)), 1);

@@ -23,7 +23,7 @@ static bool wants_uart(const struct vm_config *config)
 
 static bool wants_virtio_console(const struct vm_config *config)
 {
-	return config->virtio_console;
+	return config->virtio_console || config->port_count;
 }
 
 static bool wants_defaults(const struct vm_config *config)
