@@ -39,6 +39,7 @@ struct user {
 	pid_t pid;
 	struct buffer out;
 	struct buffer in;
+	bool drained; /* the last read got all that there was */
 };
 
 static struct user *from_net(struct net *net)
@@ -110,12 +111,15 @@ static int user_send(struct net *net, unsigned int pair, const struct iovec *iov
 static int fill(struct user *user)
 {
 	struct buffer *in = &user->in;
+	size_t room;
 	ssize_t n;
 
 	memmove(in->data, in->data + in->start, in->end - in->start);
 	in->end -= in->start;
 	in->start = 0;
-	n = recv(user->net.fd[0], in->data + in->end, sizeof(in->data) - in->end, MSG_DONTWAIT);
+	room = sizeof(in->data) - in->end;
+	n = recv(user->net.fd[0], in->data + in->end, room, MSG_DONTWAIT);
+	user->drained = n >= 0 && (size_t)n < room;
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? -EAGAIN : -EPIPE;
 	in->end += (size_t)n;
@@ -145,9 +149,11 @@ static ssize_t user_receive(struct net *net, unsigned int pair, void *buf)
 
 	(void)pair;
 	if (len == -EAGAIN) {
-		int err = fill(user);
+		/* Once, a system call is saved that would find nothing. */
+		int err = user->drained ? -EAGAIN : fill(user);
 
 		len = err ?: front_frame(in);
+		user->drained &= len >= 0;
 	}
 	if (len < 0)
 		return len;
