@@ -30,6 +30,7 @@
 static char place[] = "/tmp/duvisor-ports-XXXXXX";
 static char socket_path[64];
 static char file_path[64];
+static bool pty; /* instead of the socket, at its path */
 static struct driver driver[QUEUES];
 static gpa_t control_buffer[1024]; /* by the id of the chain */
 static unsigned int controls;
@@ -80,7 +81,7 @@ static void create(bool console)
 	board.config.virtio_console = console;
 	board.config.port_count = PORTS;
 	strcpy(board.config.port[0].name, "org.example.agent");
-	board.config.port[0].place.end = VM_CONSOLE_SOCKET;
+	board.config.port[0].place.end = pty ? VM_CONSOLE_PTY : VM_CONSOLE_SOCKET;
 	strcpy(board.config.port[0].place.path, socket_path);
 	strcpy(board.config.port[1].name, "log");
 	board.config.port[1].place.end = VM_CONSOLE_FILE;
@@ -480,6 +481,49 @@ static void test_file(void **state)
 	end();
 }
 
+/* Turns for long enough that the timer finds who has opened the pseudoterminal. */
+static void wait_for_pty(void)
+{
+	for (int i = 0; i < 20; i++) {
+		usleep(15000);
+		serve();
+	}
+}
+
+static void test_pseudoterminal(void **state)
+{
+	char got[32] = "";
+	int client;
+
+	(void)state;
+	pty = true;
+	begin(0);
+	pty = false;
+	for (int round = 0; round < 2; round++) {
+		client = open(socket_path, O_RDWR | O_NOCTTY | O_NONBLOCK);
+		assert_true(client >= 0);
+		wait_for_pty();
+		assert_hears_open(1, 1);
+		guest_writes(1, "to\nit");
+		assert_true(guest_write_is_done(1));
+		assert_int_equal(read(client, got, sizeof(got)), 5);
+		assert_memory_equal(got, "to\nit", 5);
+		client_writes(client, "from\rit");
+		guest_gives_buffer(1, 64);
+		assert_guest_has_read(1, "from\rit");
+		/* It leaves with something unread. */
+		client_writes(client, "last");
+		close(client);
+		serve();
+		guest_gives_buffer(1, 64);
+		assert_guest_has_read(1, "last");
+		wait_for_pty();
+		assert_hears_open(1, 0);
+		assert_silence();
+	}
+	end();
+}
+
 static void test_a_file_that_is_full(void **state)
 {
 	(void)state;
@@ -644,6 +688,7 @@ int main(void)
 		cmocka_unit_test(test_clients_come_and_leave),
 		cmocka_unit_test(test_half_closed),
 		cmocka_unit_test(test_file),
+		cmocka_unit_test(test_pseudoterminal),
 		cmocka_unit_test(test_a_file_that_is_full),
 		cmocka_unit_test(test_a_driver_that_does_not_listen),
 		cmocka_unit_test(test_messages_that_mean_nothing),
