@@ -30,6 +30,7 @@
 #include "shim.h"
 #include "types.h"
 
+struct balloon;
 struct loader;
 struct vcpu;
 
@@ -194,6 +195,7 @@ struct vm {
 	struct console *console;
 	struct io io;
 	struct loader *loader;
+	struct balloon *balloon; /* NULL: there is none */
 	struct vm_boot boot;
 	uint64_t time_delta; /* guest time = host time + this: it starts at 0 when the VM is made */
 	struct log_limit log_limit;

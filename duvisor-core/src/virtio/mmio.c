@@ -70,6 +70,28 @@ static void acknowledge(struct virtio *dev, uint32_t bits)
 
 /* --- the I/O thread's side --- */
 
+static bool queue_waits(const struct virtio *dev, uint64_t index)
+{
+	return atomic_load_explicit(&dev->queue[index].waits, memory_order_relaxed);
+}
+
+/* All that queue->vq has behind it is served: that is what vCPUs may go by. */
+static void set_waits(struct virtio *dev, unsigned int index, bool waits)
+{
+	struct virtio_queue *queue = &dev->queue[index];
+
+	pthread_mutex_lock(&dev->lock);
+	queue->served = queue->vq;
+	atomic_store(&queue->waits, waits);
+	pthread_mutex_unlock(&dev->lock);
+}
+
+void virtio_wait_for(struct virtio *dev, unsigned int index)
+{
+	if (dev->queue[index].active)
+		set_waits(dev, index, true);
+}
+
 static void stop_queue(struct virtio *dev, unsigned int index)
 {
 	struct virtio_queue *queue = &dev->queue[index];
@@ -77,6 +99,8 @@ static void stop_queue(struct virtio *dev, unsigned int index)
 	if (queue->active && dev->ops->stop_queue)
 		dev->ops->stop_queue(dev, index);
 	queue->active = false;
+	if (queue_waits(dev, index))
+		set_waits(dev, index, false);
 }
 
 static void stop_all(struct virtio *dev)
@@ -213,9 +237,15 @@ static bool kick_queues(struct virtio *dev)
 
 		if (!queue->active || !queue->wanted || !virtq_has_work(&queue->vq))
 			continue;
-		virtq_notify_off(&queue->vq);
+		if (!queue_waits(dev, i))
+			virtq_notify_off(&queue->vq);
 		dev->ops->kick(dev, i);
 		worked = true;
+		if (queue_waits(dev, i)) {
+			/* First ask to be told of the next buffer, then let go of who told us of this one. */
+			virtq_notify_on(&queue->vq);
+			set_waits(dev, i, true);
+		}
 	}
 	return worked;
 }
@@ -546,6 +576,23 @@ static int mmio_read(struct device *device, uint64_t off, unsigned int len, uint
 	return err;
 }
 
+/*
+ * The driver has made something available in this queue: 0, or -EAGAIN if it has to wait until that is served. The
+ * I/O thread sees a notification as no more than a call to look at all rings.
+ */
+static int notify(struct virtio *dev, uint64_t index)
+{
+	bool unserved;
+
+	io_wake(&dev->dev.vm->io);
+	if (index >= dev->queue_count || !queue_waits(dev, index))
+		return 0;
+	pthread_mutex_lock(&dev->lock);
+	unserved = queue_waits(dev, index) && virtq_has_work(&dev->queue[index].served);
+	pthread_mutex_unlock(&dev->lock);
+	return unserved ? -EAGAIN : 0;
+}
+
 static int mmio_write(struct device *device, uint64_t off, unsigned int len, uint64_t val)
 {
 	struct virtio *dev = from_device(device);
@@ -553,11 +600,9 @@ static int mmio_write(struct device *device, uint64_t off, unsigned int len, uin
 
 	if (off < VIRTIO_MMIO_CONFIG && len != 4)
 		return -EINVAL;
-	/* The two of the hot path: no lock. The I/O thread looks at all queues, so the number says nothing new. */
-	if (off == VIRTIO_MMIO_QUEUE_NOTIFY) {
-		io_wake(&device->vm->io);
-		return 0;
-	}
+	/* The two of the hot path: no lock. */
+	if (off == VIRTIO_MMIO_QUEUE_NOTIFY)
+		return notify(dev, val);
 	if (off == VIRTIO_MMIO_INTERRUPT_ACK) {
 		acknowledge(dev, (uint32_t)val);
 		return 0;

@@ -64,6 +64,8 @@ struct virtio_queue {
 	bool active; /* vq is valid */
 	bool wanted; /* call kick when there is something; the device may clear it */
 	struct virtio_queue_regs regs; /* protected by dev->lock */
+	_Atomic bool waits;            /* see virtio_wait_for(); written under dev->lock */
+	struct virtq served;           /* vq when all before it had been served; likewise */
 };
 
 struct virtio {
@@ -128,6 +130,12 @@ void virtio_fail(struct virtio *dev, const char *why);
 void virtio_push(struct virtio *dev, unsigned int index, uint16_t id, uint16_t slots,
 		 uint32_t written);
 void virtio_signal(struct virtio *dev, unsigned int index);
+
+/*
+ * From now on until this active queue stops, a notification of it returns to the guest only when all that was made
+ * available before has been served by ops->kick, and the driver is never told that it need not notify.
+ */
+void virtio_wait_for(struct virtio *dev, unsigned int index);
 
 /* The configuration space has changed; the caller does not hold dev->lock and has changed it under the lock. */
 void virtio_config_changed(struct virtio *dev);
