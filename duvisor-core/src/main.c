@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "log.h"
 #include "options.h"
 #include "relay.h"
@@ -62,14 +63,23 @@ static int open_place(struct place *place, const struct vm_console *console)
 	return 0;
 }
 
-static int attach(struct vm *vm, struct terminal *term, struct relay *relay)
-{
-	int err = relay ? relay_attach(relay, &vm->io) : 0;
+/* What the user has of the VM from outside. */
+struct ends {
+	struct terminal *term;
+	struct relay *relay;     /* NULL: none */
+	struct control *control; /* NULL: none */
+};
 
-	return err ?: terminal_attach(term, vm);
+static int attach(struct vm *vm, const struct ends *ends)
+{
+	int err = ends->relay ? relay_attach(ends->relay, &vm->io) : 0;
+
+	if (ends->control)
+		err = err ?: control_attach(ends->control, vm);
+	return err ?: terminal_attach(ends->term, vm);
 }
 
-static int run_attached(const struct vm_config *config, struct terminal *term, struct relay *relay)
+static int run_attached(const struct vm_config *config, const struct ends *ends)
 {
 	struct vm *vm;
 	int result = vm_create(config, &vm);
@@ -77,38 +87,49 @@ static int run_attached(const struct vm_config *config, struct terminal *term, s
 
 	if (result)
 		return result;
-	err = attach(vm, term, relay);
+	err = attach(vm, ends);
 	if (err) {
 		log_error("cannot set up the terminal: %s", strerror(-err));
 		result = VM_EXIT_HOST;
 	} else {
 		result = vm_run(vm);
 	}
-	terminal_detach(term);
-	if (relay)
-		relay_detach(relay);
+	terminal_detach(ends->term);
+	if (ends->control)
+		control_detach(ends->control);
+	if (ends->relay)
+		relay_detach(ends->relay);
 	vm_destroy(vm);
 	return result;
 }
 
+/* 0, or -1: said to the user. */
+static int open_control(struct control **control, const struct options *options)
+{
+	*control = options->control ? control_create(options->control, options->name) : NULL;
+	return options->control && !*control ? -1 : 0;
+}
+
 static int run(const struct options *options)
 {
-	struct terminal *term;
+	struct ends ends;
 	struct place place;
 	int signal_number;
 	int result;
 
 	if (options->name)
 		prctl(PR_SET_NAME, options->name);
-	if (open_place(&place, &options->config.console))
+	if (open_place(&place, &options->config.console) || open_control(&ends.control, options))
 		return VM_EXIT_USAGE;
-	term = terminal_create(place.in, place.out);
-	if (!term)
+	ends.relay = place.relay;
+	ends.term = terminal_create(place.in, place.out);
+	if (!ends.term)
 		return VM_EXIT_HOST;
-	result = run_attached(&options->config, term, place.relay);
-	signal_number = terminal_signal(term);
-	terminal_destroy(term);
-	relay_destroy(place.relay);
+	result = run_attached(&options->config, &ends);
+	signal_number = terminal_signal(ends.term);
+	terminal_destroy(ends.term);
+	control_destroy(ends.control);
+	relay_destroy(ends.relay);
 	if (signal_number) {
 		/* End as whoever sent it expects: by it. */
 		signal(signal_number, SIG_DFL);
@@ -130,6 +151,7 @@ static int finish_output(void)
 int main(int argc, char **argv)
 {
 	struct options options;
+	enum control_exit result;
 
 	if (open_standard_files())
 		return VM_EXIT_HOST;
@@ -139,6 +161,9 @@ int main(int argc, char **argv)
 	}
 	log_set_level(options.loglevel);
 	switch (options.command) {
+	case OPTIONS_CONTROL:
+		result = control_call(&options.call);
+		return finish_output() ? CONTROL_EXIT_REFUSED : result;
 	case OPTIONS_HELP:
 		options_print_help(stdout);
 		return finish_output();

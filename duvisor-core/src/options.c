@@ -8,14 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control_command.h"
 #include "network.h"
+#include "size.h"
 #include "words.h"
 
 #define DEFAULT_RAM (256ULL << 20)
 #define DEFAULT_IO_POLL_US 200
 #define MAX_IO_POLL_US 1000000U
 #define MIN_RAM (2ULL << 20)
-#define MAX_RAM (1ULL << 40)
 #define PAGE_SIZE 4096
 
 /* Those below mean something else, the last one is "any". */
@@ -181,28 +182,21 @@ static int parse_port(struct options *options, const char *arg)
 	return 0;
 }
 
-/* A decimal number and nothing else before *end. */
-static int parse_number(const char *arg, uint64_t *value, const char **end)
-{
-	char *after;
-
-	errno = 0;
-	if (*arg < '0' || *arg > '9')
-		return -1;
-	*value = strtoull(arg, &after, 10);
-	*end = after;
-	return errno ? -1 : 0;
-}
-
 static int parse_cpus(struct options *options, const char *arg)
 {
 	const char *end;
 	uint64_t value;
 
-	if (parse_number(arg, &value, &end) || *end || value < 1 || value > VM_MAX_VCPUS)
+	if (size_number(arg, &value, &end) || *end || value < 1 || value > VM_MAX_VCPUS)
 		return error(options, "bad number of vCPUs '%s': 1 to %d are possible", arg,
 			     VM_MAX_VCPUS);
 	options->config.cpus = (unsigned int)value;
+	return 0;
+}
+
+static int parse_control(struct options *options, const char *arg)
+{
+	options->control = arg;
 	return 0;
 }
 
@@ -357,7 +351,7 @@ static int parse_io_poll(struct options *options, const char *arg)
 	const char *end;
 	uint64_t value;
 
-	if (parse_number(arg, &value, &end) || *end || value > MAX_IO_POLL_US)
+	if (size_number(arg, &value, &end) || *end || value > MAX_IO_POLL_US)
 		return error(options, "bad time to poll for I/O '%s': 0 to %u microseconds", arg,
 			     MAX_IO_POLL_US);
 	options->config.io_poll_us = (uint32_t)value;
@@ -399,35 +393,16 @@ static int parse_loglevel(struct options *options, const char *arg)
 	return 0;
 }
 
-/* The shift of a unit, -1 if there is no such unit. */
-static int unit_shift(const char *unit)
-{
-	static const char letters[] = "KMGT";
-	const char *at;
-
-	if (!*unit)
-		return 20;
-	at = strchr(letters, *unit & ~0x20);
-	if (!at || !*at || unit[1])
-		return -1;
-	return 10 * (int)(at - letters + 1);
-}
-
-/* A multiple of the page size, at most MAX_RAM. */
 static int parse_size(struct options *options, const char *arg, uint64_t *size)
 {
-	const char *unit = "";
-	uint64_t value = 0;
-	bool bad = parse_number(arg, &value, &unit) && errno != ERANGE;
-	int shift = bad ? -1 : unit_shift(unit);
+	int err = size_parse(arg, size);
 
-	if (shift < 0)
+	if (err == -ERANGE)
+		return error(options, "bad memory size '%s': at most %lluG are possible", arg,
+			     SIZE_LIMIT >> 30);
+	if (err)
 		return error(options,
 			     "bad memory size '%s': give a number and K, M or G (M if none)", arg);
-	if (value > MAX_RAM >> shift)
-		return error(options, "bad memory size '%s': at most %lluG are possible", arg,
-			     MAX_RAM >> 30);
-	*size = value << shift;
 	return 0;
 }
 
@@ -499,7 +474,7 @@ static int parse_cid(struct options *options, const char *value)
 	const char *end = "";
 	uint64_t cid = 0;
 
-	if (parse_number(value, &cid, &end) || *end || cid < MIN_CID || cid > MAX_CID)
+	if (size_number(value, &cid, &end) || *end || cid < MIN_CID || cid > MAX_CID)
 		return error(options, "bad vsock CID '%s': %u to %u are possible", value, MIN_CID,
 			     MAX_CID);
 	options->config.vsock.cid = (uint32_t)cid;
@@ -556,6 +531,11 @@ static const struct row table[] = {
 	 "the guest's console: serial (default), virtio, or sbi, only the\nfirmware calls (hvc0 in "
 	 "Linux); and where it is shown: stdio\n(default), pty[=LINK], socket=PATH or file=PATH",
 	 CALL(parse_console)},
+	{"control", 0, "PATH",
+	 "make a socket at which 'duvisor control PATH' asks for status,\nmore or less memory, or "
+	 "the "
+	 "end",
+	 CALL(parse_control)},
 	{"cpu-affinity", 0, "VCPUS=CPUS",
 	 "run these vCPUs on these CPUs of the host only, as in\n0-1=2,3; without VCPUS= all of "
 	 "them; "
@@ -637,7 +617,7 @@ static const struct row table[] = {
 
 /* The exit codes of enum vm_exit, for the help text. */
 static const char *const exit_codes[] = {
-	[VM_EXIT_OK] = "the guest powered off, or Ctrl-A x was typed",
+	[VM_EXIT_OK] = "the guest powered off, or the user ended it (Ctrl-A x, control stop)",
 	[VM_EXIT_GUEST_FAILURE] = "the guest reported a failure",
 	[VM_EXIT_USAGE] = "wrong command line, or a file that cannot be used",
 	[VM_EXIT_CRASH] = "the guest crashed",
@@ -678,9 +658,11 @@ void options_print_help(FILE *out)
 {
 	fprintf(out,
 		"Usage: duvisor run --kernel FILE [OPTION]...\n"
+		"       duvisor control [--json] PATH COMMAND\n"
 		"       duvisor help | version\n"
 		"\n"
-		"Run a virtual machine in this process.\n"
+		"Run a virtual machine in this process, or ask one that runs with --control "
+		"PATH:\n" CONTROL_COMMANDS ".\n"
 		"\n"
 		"Options:\n");
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
@@ -815,6 +797,34 @@ static int parse_run(struct options *options, int argc, char **argv)
 	return 0;
 }
 
+/* [--json] PATH COMMAND [WORD] */
+static int parse_call(struct options *options, int argc, char **argv)
+{
+	struct control_call *call = &options->call;
+	const char *argument;
+	int at = 1;
+
+	options->command = OPTIONS_CONTROL;
+	if (at < argc && !strcmp(argv[at], "--json")) {
+		call->json = true;
+		at++;
+	}
+	if (argc - at < 2)
+		return error(options, "control: give PATH COMMAND; commands are " CONTROL_COMMANDS);
+	call->path = argv[at];
+	call->command = argv[at + 1];
+	call->argument = argv[at + 2]; /* NULL behind the last */
+	if (!control_known(call->command, &argument))
+		return error(options, "unknown control command '%s': known are " CONTROL_COMMANDS,
+			     call->command);
+	if (argument && !call->argument)
+		return error(options, "control command '%s' needs a %s", call->command, argument);
+	if (argc - at > 2 + (argument != NULL))
+		return error(options, "unexpected argument '%s': try 'duvisor help'",
+			     argv[at + 2 + (argument != NULL)]);
+	return 0;
+}
+
 int options_parse(struct options *options, int argc, char **argv)
 {
 	*options = (struct options){.loglevel = LOG_WARN};
@@ -822,6 +832,8 @@ int options_parse(struct options *options, int argc, char **argv)
 		return error(options, "no command: try 'duvisor help'");
 	if (!strcmp(argv[1], "run"))
 		return parse_run(options, argc - 1, argv + 1);
+	if (!strcmp(argv[1], "control"))
+		return parse_call(options, argc - 1, argv + 1);
 	if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
 		return parse_help(options, NULL);
 	if (!strcmp(argv[1], "version") || !strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))

@@ -5,12 +5,13 @@
 
 #include <stdio.h>
 
+#include "control_client.h"
 #include "log.h"
 #include "vm.h"
 
 #define OPTIONS_ERROR_SIZE 256
 
-enum options_command { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
+enum options_command { OPTIONS_RUN, OPTIONS_CONTROL, OPTIONS_HELP, OPTIONS_VERSION };
 
 enum options_console { CONSOLE_DEFAULT, CONSOLE_SERIAL, CONSOLE_SBI, CONSOLE_VIRTIO };
 
@@ -19,7 +20,9 @@ struct options {
 	struct vm_config config;      /* strings are argv's */
 	enum options_console console; /* what was asked for; config.serial is what it means */
 	enum log_level loglevel;
-	const char *name; /* NULL: none */
+	const char *name;         /* NULL: none */
+	const char *control;      /* path of the socket; NULL: none */
+	struct control_call call; /* OPTIONS_CONTROL */
 	char error[OPTIONS_ERROR_SIZE];
 };
 

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -20,6 +19,7 @@
 #include "console.h"
 #include "io.h"
 #include "log.h"
+#include "quit.h"
 #include "terminal_escape.h"
 #include "terminal_guard.h"
 #include "vm.h"
@@ -57,7 +57,7 @@ struct terminal {
 	enum output_state output_state;
 	int gather_fd; /* timerfd */
 	int signal_fd;
-	int quit_fd; /* readable for ever once the VM is to end */
+	struct quit quit;
 	int signal;
 	sigset_t old_mask;
 	struct sigaction old_pipe;
@@ -99,7 +99,7 @@ struct terminal *terminal_create(int in, int out)
 
 	if (!err) {
 		term->in = in;
-		term->gather_fd = term->signal_fd = term->quit_fd = -1;
+		term->gather_fd = term->signal_fd = term->quit.fd = -1;
 		term->in_is_tty = !tcgetattr(in, &term->saved);
 		if (term->in_is_tty)
 			err = terminal_guard_start(&term->guard, in, &term->saved);
@@ -242,24 +242,6 @@ static void gathered(void *opaque, int fd, short revents)
 		show_output(term);
 }
 
-static void quit(struct terminal *term)
-{
-	eventfd_write(term->quit_fd, 1);
-}
-
-/*
- * A request to stop is dropped if the guest has just asked for a reboot. The event stays, so it is made
- * again when the guest runs again.
- */
-static void quit_event(void *opaque, int fd, short revents)
-{
-	struct terminal *term = opaque;
-
-	(void)fd;
-	(void)revents;
-	vm_request_stop(term->vm, VM_STOP_USER_QUIT, 0);
-}
-
 static void feed_typed(struct terminal *term, const uint8_t *buf, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
@@ -268,7 +250,7 @@ static void feed_typed(struct terminal *term, const uint8_t *buf, size_t len)
 
 		switch (terminal_escape_feed(&term->escape, buf[i], out, &count)) {
 		case TERMINAL_QUIT:
-			quit(term);
+			quit_now(&term->quit);
 			return;
 		case TERMINAL_HELP:
 			write_some(term, (const uint8_t *)help_text, sizeof(help_text) - 1);
@@ -366,7 +348,7 @@ static void signal_event(void *opaque, int fd, short revents)
 		break;
 	default:
 		term->signal = (int)info.ssi_signo;
-		quit(term);
+		quit_now(&term->quit);
 		break;
 	}
 }
@@ -392,9 +374,8 @@ static int attach_signals(struct terminal *term)
 
 	choose_signals(&set);
 	term->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	term->quit_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	term->gather_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (term->signal_fd < 0 || term->quit_fd < 0 || term->gather_fd < 0)
+	if (term->signal_fd < 0 || term->gather_fd < 0)
 		return -errno;
 	sigaction(SIGPIPE, &ignore, &term->old_pipe);
 	/* In the background reads fail and settings succeed, instead of stopping the VM. */
@@ -411,7 +392,7 @@ int terminal_attach(struct terminal *term, struct vm *vm)
 		return err;
 	term->vm = vm;
 	err = io_add(&vm->io, term->signal_fd, POLLIN, signal_event, term);
-	err = err ?: io_add(&vm->io, term->quit_fd, POLLIN, quit_event, term);
+	err = err ?: quit_attach(&term->quit, vm);
 	err = err ?: io_add(&vm->io, term->gather_fd, POLLIN, gathered, term);
 	err = err
 		?: io_add(&vm->io, console_output_fd(vm->console), POLLIN, guest_was_active, term);
@@ -452,7 +433,7 @@ void terminal_detach(struct terminal *term)
 		stop_reading(term);
 		io_remove(&term->vm->io, console_output_fd(term->vm->console));
 		io_remove(&term->vm->io, term->gather_fd);
-		io_remove(&term->vm->io, term->quit_fd);
+		quit_detach(&term->quit);
 		io_remove(&term->vm->io, term->signal_fd);
 		term->vm = NULL;
 	}
@@ -462,9 +443,8 @@ void terminal_detach(struct terminal *term)
 	pthread_sigmask(SIG_SETMASK, &term->old_mask, NULL);
 	sigaction(SIGPIPE, &term->old_pipe, NULL);
 	close(term->signal_fd);
-	close(term->quit_fd);
 	close(term->gather_fd);
-	term->gather_fd = term->signal_fd = term->quit_fd = -1;
+	term->gather_fd = term->signal_fd = -1;
 }
 
 int terminal_signal(const struct terminal *term)

@@ -42,6 +42,15 @@ static const struct {
 	{"duvisor", "no command: try 'duvisor help'"},
 	{"duvisor walk", "unknown command 'walk': try 'duvisor help'"},
 	{"duvisor -k x", "unknown command '-k': try 'duvisor help'"},
+	{"duvisor control",
+	 "control: give PATH COMMAND; commands are balloon SIZE, help, hint, status, stop"},
+	{"duvisor control --json x",
+	 "control: give PATH COMMAND; commands are balloon SIZE, help, hint, status, stop"},
+	{"duvisor control x jump",
+	 "unknown control command 'jump': known are balloon SIZE, help, hint, status, stop"},
+	{"duvisor control x balloon", "control command 'balloon' needs a size"},
+	{"duvisor control x balloon 1M 2M", "unexpected argument '2M': try 'duvisor help'"},
+	{"duvisor control x stop now", "unexpected argument 'now': try 'duvisor help'"},
 	{"duvisor run", "no kernel: give one with --kernel FILE"},
 	{"duvisor run -c 2", "no kernel: give one with --kernel FILE"},
 	{"duvisor run --frobnicate", "unknown option '--frobnicate': try 'duvisor help'"},
@@ -350,6 +359,25 @@ static void test_other_commands(void **state)
 	}
 }
 
+static void test_control(void **state)
+{
+	(void)state;
+	assert_parses("duvisor run -k x --control a --control b");
+	assert_string_equal(options.control, "b");
+	assert_parses("duvisor run -k x");
+	assert_null(options.control);
+	assert_parses("duvisor control b balloon 512M");
+	assert_int_equal(options.command, OPTIONS_CONTROL);
+	assert_string_equal(options.call.path, "b");
+	assert_string_equal(options.call.command, "balloon");
+	assert_string_equal(options.call.argument, "512M");
+	assert_false(options.call.json);
+	assert_parses("duvisor control --json b status");
+	assert_string_equal(options.call.command, "status");
+	assert_null(options.call.argument);
+	assert_true(options.call.json);
+}
+
 static char *read_all(FILE *file)
 {
 	static char text[32768];
@@ -429,6 +457,7 @@ int main(void)
 		cmocka_unit_test(test_other_commands),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_manual),
+		cmocka_unit_test(test_control),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,37 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A console that clients come to and leave: what they see, and what the terminal gets. */
-#include "unit.h"
+#include "fake_place.h"
 
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "relay.h"
 
-static char place[] = "/tmp/duvisor-relay-XXXXXX";
-static char path[64];
 static struct io io;
 static struct relay *relay;
-
-static int group_setup(void **state)
-{
-	(void)state;
-	assert_non_null(mkdtemp(place));
-	snprintf(path, sizeof(path), "%s/ü s", place);
-	return 0;
-}
-
-static int group_teardown(void **state)
-{
-	(void)state;
-	return rmdir(place);
-}
 
 static void start(struct relay *made)
 {
@@ -54,17 +32,6 @@ static void serve(int ms)
 {
 	while (poll(io.poll, io.count, ms) > 0)
 		assert_int_equal(io_poll(&io), 0);
-}
-
-static int attach_client(void)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-
-	strcpy(address.sun_path, path);
-	assert_true(fd >= 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	return fd;
 }
 
 /* The terminal writes; as with the real one, what does not fit waits. */
@@ -93,7 +60,7 @@ static void test_late_client_sees_what_was_and_what_comes(void **state)
 	start(relay_create_socket(path));
 	print((const uint8_t *)"before ", 7);
 	serve(20);
-	client = attach_client();
+	client = place_client();
 	serve(20);
 	assert_reads(client, "before ");
 	print((const uint8_t *)"after", 5);
@@ -106,11 +73,11 @@ static void test_late_client_sees_what_was_and_what_comes(void **state)
 	serve(20);
 	print((const uint8_t *)" alone", 6);
 	serve(20);
-	client = attach_client();
+	client = place_client();
 	serve(20);
 	assert_reads(client, "before after alone");
 	/* A new one takes over. */
-	next = attach_client();
+	next = place_client();
 	serve(20);
 	assert_reads(next, "before after alone");
 	assert_int_equal(read(client, place, 0), 0);
@@ -139,7 +106,7 @@ static void test_history(void **state)
 		serve(0);
 	}
 	serve(20);
-	client = attach_client();
+	client = place_client();
 	serve(20);
 	while ((n = read(client, got + have, TOTAL - have)) > 0) {
 		have += (size_t)n;
@@ -165,7 +132,7 @@ static void test_slow_client(void **state)
 
 	(void)state;
 	start(relay_create_socket(path));
-	client = attach_client();
+	client = place_client();
 	serve(20);
 	for (int idle = 0; idle < 20 && sent < TOTAL;) {
 		size_t n;
@@ -264,5 +231,5 @@ int main(void)
 		cmocka_unit_test(test_pty),
 	};
 
-	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+	return cmocka_run_group_tests(tests, place_setup, place_teardown);
 }
