@@ -46,6 +46,9 @@ class Tap:
             self.case(report, "not ok")
         elif report.passed and report.when == "call":
             self.case(report, "ok")
+            # What a test has measured, by the fixture record_property.
+            for name, value in report.user_properties:
+                self.line(f"# {name}: {value}")
         if report.failed:
             for text in str(report.longrepr).splitlines():
                 self.line(f"# {text}")
