@@ -8,20 +8,21 @@ import pytest
 from conftest import BUILD, ROOT
 
 INITRD = BUILD / "debian-disk.cpio.gz"
+IMAGES = {"debian": "debian", "applications": "debian-applications"}
 BOOT = ("--kernel", "debian", "--initrd", INITRD, "--memory", "512M")
 # Also what the slowest command in the guest may take.
 LOGIN_SECONDS = 300
 
 
-def image_with(name, *packages):
-    """An image in the build folder, made at its first use."""
+def image_of(kind, output=None):
+    """An image of scripts/image, in the build folder unless named; made at its first use."""
     if os.environ.get("DUVISOR_SOURCES") or not (BUILD / "boot" / "debian-Image").exists():
         pytest.skip("the image needs the package archive and Debian's kernel")
-    done = subprocess.run([ROOT / "scripts" / "image", "debian", "--no-build", "--output",
-                           BUILD / name, *packages], check=False, stdin=subprocess.DEVNULL,
-                          stderr=subprocess.PIPE, text=True)
+    output = output or BUILD / f"{IMAGES[kind]}.img"
+    done = subprocess.run([ROOT / "scripts" / "image", kind, "--no-build", "--output", output],
+                          check=False, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 0, done.stderr
-    return BUILD / name
+    return output
 
 
 def copy_of(image, folder):

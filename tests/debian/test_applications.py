@@ -12,10 +12,8 @@ import urllib.request
 
 import pytest
 from conftest import Console
-from debian import copy_of, image_with, login, power_off
+from debian import copy_of, image_of, login, power_off
 
-PACKAGES = ("redis-server", "memcached", "libmemcached-tools", "nginx-light", "apache2-utils",
-            "sqlite3", "fio", "rt-tests", "stress-ng", "sysbench")
 # By the guest's port: that of the emulated host.
 PORTS = {6379: 6379, 11211: 11211, 80: 8080}
 MIB = 1 << 20
@@ -48,7 +46,7 @@ class Machine:
 
 @pytest.fixture(scope="module", name="guest")
 def _guest(tmp_path_factory):
-    image = copy_of(image_with("debian-applications.img", *PACKAGES),
+    image = copy_of(image_of("applications"),
                     tmp_path_factory.mktemp("applications"))
     machine = Machine(image)
     yield machine

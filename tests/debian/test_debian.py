@@ -12,7 +12,7 @@ import threading
 
 import pytest
 from conftest import host
-from debian import BOOT, copy_of, fsck, image_with, login, power_off
+from debian import BOOT, copy_of, fsck, image_of, login, power_off
 
 MIB = 1 << 20
 # How often the hypervisor is killed; docs/building.md says how to do more.
@@ -21,7 +21,7 @@ KILLS = int(os.environ.get("DUVISOR_KILLS", "3"))
 
 @pytest.fixture(name="image")
 def _image(tmp_path):
-    copy = copy_of(image_with("debian.img"), tmp_path)
+    copy = copy_of(image_of("debian"), tmp_path)
     yield copy
     copy.unlink()
 
@@ -57,6 +57,14 @@ def test_systemd_network_and_a_clean_end(console, image):
     kept = subprocess.run(["debugfs", "-R", "cat /srv/file", image], check=True,
                           capture_output=True)
     assert kept.stdout == b"kept\n"
+
+
+def test_reproducible(tmp_path):
+    """The same packages, configured another time, make the same bytes."""
+    first, second = image_of("debian"), image_of("debian", tmp_path / "again.img")
+    done = subprocess.run(["cmp", first, second], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    second.unlink()
 
 
 # --- the hypervisor is killed -------------------------------------------------
