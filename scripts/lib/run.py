@@ -158,6 +158,9 @@ def parse(argv):
                       help="QEMU's -cpu (default: %(default)s)")
     host.add_argument("--host-cpus", metavar="N", type=count,
                       help="default: 2, or as many as the guest has")
+    host.add_argument("--host-disk", metavar="FILE", type=disk,
+                      help="a disk image with Debian (scripts/image), which the host boots from: the "
+                           "job runs under its systemd; the host kernel is debian's unless named")
     host.add_argument("--host-kernel", metavar="FILE|debian", type=readable_or("debian"))
     host.add_argument("--host-memory", metavar="SIZE", type=size,
                       help="default: the guest's and 768M, at least 1G")
@@ -179,6 +182,10 @@ def parse(argv):
                      help="show the host's own boot messages on stderr")
     args = parser.parse_args(argv)
     args.duvisor_args = duvisor_args
+    if args.host_disk and not os.access(args.host_disk, os.W_OK):
+        parser.error(f"argument --host-disk: {args.host_disk}: permission denied")
+    if args.host_disk and not args.host_kernel:
+        args.host_kernel = "debian"
     if duvisor_args and (args.exec or args.host_shell):
         parser.error("words after -- are for duvisor, which --exec and --host-shell do not start")
     return args
@@ -303,7 +310,8 @@ def job_script(args):
         command = f"sh -c {shlex.quote(args.exec)}"
     else:
         # virtio devices are found in the order of QEMU's command line.
-        disks = [f"/dev/vd{chr(ord('a') + i)}" + ("" if os.access(path, os.W_OK) else ",ro")
+        first = ord("b" if args.host_disk else "a")
+        disks = [f"/dev/vd{chr(first + i)}" + ("" if os.access(path, os.W_OK) else ",ro")
                  for i, path in enumerate(args.disk)]
         lines.append("stty raw -echo")
         command = shlex.join(duvisor_command(args, disks))
@@ -368,6 +376,7 @@ def qemu_command(args, work):
     memory = args.host_memory or max(1024 * MIB, args.memory + 768 * MIB)
     uart = "/dev/stderr" if args.verbose else work / "console.log"
     words = "console=ttyS0 panic=-1 " + ("" if args.verbose else "quiet ") + args.host_append
+    words += " duvisor_root=/dev/vda systemd.hostname=host" * bool(args.host_disk)
     board = "virt"
     if args.host_aia is not None:
         board += f",aia=aplic-imsic,aia-guests={args.host_aia}"
@@ -390,7 +399,7 @@ def qemu_command(args, work):
         "-device", "virtio-net-device,netdev=net",
         "-device", "virtio-rng-device",
     ]
-    for number, path in enumerate(args.disk):
+    for number, path in enumerate([args.host_disk] * bool(args.host_disk) + args.disk):
         command += ["-drive", f"if=none,id=disk{number},file={escape(path)},"
                               f"format={disk_format(path)}"
                               + ("" if os.access(path, os.W_OK) else ",readonly=on"),

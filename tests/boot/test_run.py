@@ -17,6 +17,7 @@ WRONG = {
     "kernel is a directory": (["--kernel", "/"], "/: is a directory"),
     "missing initrd": (["--initrd", "/no/initrd"], "/no/initrd: no such file"),
     "missing disk": (["--disk", "/no/disk"], "/no/disk: no such file"),
+    "missing host disk": (["--host-disk", "/no/disk"], "/no/disk: no such file"),
     "missing share": (["--share", "/no/dir"], "/no/dir: no such directory"),
     "share is a file": (["--share", str(RUN)], "no such directory"),
     "no cpus": (["--cpus", "0"], "'0' is not a number from 1 to 64"),
@@ -46,7 +47,7 @@ def test_help_names_every_option():
     done = run("--help")
     assert done.returncode == 0
     for option in ("--kernel --initrd --disk --append --cpus --memory --host-cpus --host-memory "
-                   "--host-kernel --host-shell --exec --share --icount --gdb").split():
+                   "--host-disk --host-kernel --host-shell --exec --share --icount --gdb").split():
         assert option in done.stdout
 
 

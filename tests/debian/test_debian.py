@@ -11,8 +11,8 @@ import subprocess
 import threading
 
 import pytest
-from conftest import host
-from debian import BOOT, copy_of, fsck, image_of, login, power_off
+from conftest import host, run
+from debian import BOOT, LOGIN_SECONDS, copy_of, fsck, image_of, login, power_off
 
 MIB = 1 << 20
 # How often the hypervisor is killed; docs/building.md says how to do more.
@@ -65,6 +65,37 @@ def test_reproducible(tmp_path):
     done = subprocess.run(["cmp", first, second], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     second.unlink()
+
+
+HOSTED = r"""
+systemctl is-system-running --wait | cat; hostname; . /etc/os-release; echo $VERSION_ID; cat /share/name
+duvisor run -k /guest/Image -i /guest/initramfs.cpio.gz -n mode=user -p 'console=ttyS0 quiet -- sh -c "
+    nc 10.0.2.2 PORT </dev/null | sha256sum; exit 1"' </dev/null
+echo "status $?"
+findmnt -n -o SOURCE /
+"""
+
+
+def test_debian_is_the_host(image, tmp_path):
+    data = os.urandom(MIB + 77)
+    (tmp_path / "name").write_text("shared\n", encoding="ascii")
+    with served(data) as port:
+        done = host(HOSTED.replace("PORT", str(port)), "--host-disk", image, "--share", tmp_path,
+                    timeout=LOGIN_SECONDS)
+    lines = done.stdout.replace("\r", "").splitlines()
+    assert lines[:4] == ["running", "host", "13", "shared"], done.stdout + done.stderr
+    assert any(line.startswith(hashlib.sha256(data).hexdigest()) for line in lines), done.stdout
+    assert lines[-2:] == ["status 1", "/dev/vda"], done.stdout
+    assert done.returncode == 0
+    fsck(image)
+    # A guest with a disk of its own, by scripts/run's own words; its status is the run's.
+    disk = tmp_path / "disk"
+    disk.write_bytes(data[:MIB])
+    done = run("--host-disk", image, "--disk", disk, "--append", "quiet -- sh -c "
+               "\"sha256sum /dev/vda; exit 3\"", timeout=LOGIN_SECONDS)
+    assert hashlib.sha256(data[:MIB]).hexdigest() in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 1
+    fsck(image)
 
 
 # --- the hypervisor is killed -------------------------------------------------
