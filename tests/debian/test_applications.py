@@ -4,6 +4,7 @@
 What comes from this machine goes through the emulated host's network, passt and virtio-net."""
 
 import hashlib
+import json
 import os
 import random
 import re
@@ -11,8 +12,8 @@ import socket
 import urllib.request
 
 import pytest
-from conftest import Console
-from debian import copy_of, image_of, login, power_off
+from conftest import Console, host
+from debian import BOOT, copy_of, image_of, login, power_off
 
 # By the guest's port: that of the emulated host.
 PORTS = {6379: 6379, 11211: 11211, 80: 8080}
@@ -113,6 +114,9 @@ def test_nginx(guest):
     said = guest.ask("ab -q -n 500 -c 8 http://127.0.0.1/index.nginx-debian.html")
     assert re.search(r"Complete requests: +500\s", said), said
     assert re.search(r"Failed requests: +0\s", said) and "Non-2xx" not in said, said
+    said = guest.ask("wrk -t 1 -c 8 -d 3s http://127.0.0.1/index.nginx-debian.html")
+    assert re.search(r"\b[1-9]\d* requests in ", said), said
+    assert "errors" not in said and "Non-2xx" not in said, said
 
 
 def test_sqlite(guest):
@@ -166,3 +170,96 @@ def test_sysbench(guest):
                         ("memory", "--memory-total-size=64M")):
         said = guest.ask(f"sysbench {test} {words} --events=50 --time=0 run")
         assert re.search(r"total number of events: +[1-9]", said), said
+
+
+# --- netperf and iperf3 -------------------------------------------------------
+
+# The clients run in the emulated host, from the same image, which nobody writes to.
+MEASURE = r"""
+mkdir /debian && mount -t ext4 -o ro,noload /dev/vda /debian && mount -t tmpfs tmp /debian/tmp &&
+    mount -o bind /dev /debian/dev && mount -t proc proc /debian/proc || exit
+duvisor run -k /job/kernel -i /job/initrd -m 512M -d /dev/vda,ro -n NETWORK -p 'console=ttyS0 quiet ro root=/dev/vda init=/bin/sh -- -c "
+    mount -t proc proc /proc && mount -t tmpfs tmp /tmp && modprobe virtio_net &&
+    ip link set lo up && ip addr add ADDRESS/24 dev eth0 && ip link set eth0 up &&
+    netserver && iperf3 -s -D && echo serving && exec sleep 10000"' >/tmp/out 2>&1 </dev/null &
+TAP
+until grep -q ^serving /tmp/out; do kill -0 $! || { cat /tmp/out; exit 1; }; sleep 0.2; done
+COMMANDS
+kill $!; wait $!; echo "== the end"; echo "status $?"
+"""
+# As the guest calls itself, as the host calls it, the network, and what the host does for it.
+NETWORKS = {
+    "passt": ("10.0.2.15", "127.0.0.1",
+              "mode=user" + "".join(f",{kind}={port}:{port}" for kind, port in
+                                    (("tcp", 5201), ("udp", 5201), ("tcp", 12865), ("tcp", 12866),
+                                     ("udp", 12866))), ""),
+    "tap": ("192.168.7.2", "192.168.7.2", "mode=tap,tapif=tap7",
+            "until ip addr add 192.168.7.1/24 dev tap7 2>/dev/null; do sleep 0.1; done; "
+            "ip link set tap7 up"),
+}
+LOAD = 32 * MIB
+TRANSACTIONS = 1000
+NETPERF = ("-P ,12866 -k THROUGHPUT,LOCAL_BYTES_SENT,LOCAL_BYTES_RECVD,REMOTE_BYTES_SENT,"
+           "REMOTE_BYTES_RECVD")
+# By name: a negative length of netperf's is one in bytes or transactions.
+TRAFFIC = {
+    "iperf3 to the guest": f"iperf3 -J -n {LOAD} -c PEER",
+    "iperf3 from the guest": f"iperf3 -J -R -n {LOAD} -c PEER",
+    "iperf3 datagrams": f"iperf3 -J -u -b 10M -n {MIB} -c PEER",
+    **{test: f"netperf -P 0 -H PEER -t {test} -l -{amount} -- {NETPERF}" for test, amount in (
+        ("TCP_STREAM", LOAD), ("TCP_MAERTS", LOAD), ("TCP_RR", TRANSACTIONS),
+        ("UDP_RR", TRANSACTIONS))},
+}
+
+
+@pytest.fixture(scope="module", name="traffic", params=NETWORKS)
+def _traffic(request):
+    """{name: what the command said}, of commands that all have succeeded."""
+    address, peer, network, tap = NETWORKS[request.param]
+    script = MEASURE.replace("COMMANDS", "".join(
+        f"echo '== {name}'; chroot /debian {command.replace('PEER', peer)} 2>&1; "
+        "echo \"status $?\"\n" for name, command in TRAFFIC.items()))
+    for word, value in (("NETWORK", network), ("ADDRESS", address), ("TAP\n", tap + "\n")):
+        script = script.replace(word, value)
+    done = host(script, *BOOT, "--disk", image_of("applications"), timeout=400)
+    parts = [part.split("\n", 1) for part in done.stdout.replace("\r", "").split("== ")[1:]]
+    said = {name: text.rpartition("status ") for name, text in parts}
+    assert list(said) == [*TRAFFIC, "the end"], done.stdout + done.stderr
+    assert all(status == "0\n" for _, _, status in said.values()), done.stdout
+    return {name: text for name, (text, _, _) in said.items()}
+
+
+@pytest.mark.parametrize("way", ["to", "from"])
+def test_iperf3(traffic, way):
+    report = json.loads(traffic[f"iperf3 {way} the guest"])
+    # It can fail with status 0.
+    assert "error" not in report, report["error"]
+    sent, received = (report["end"][key]["bytes"] for key in ("sum_sent", "sum_received"))
+    assert LOAD <= sent and 0 < received <= sent, report["end"]
+
+
+def test_iperf3_datagrams(traffic):
+    report = json.loads(traffic["iperf3 datagrams"])
+    assert "error" not in report, report["error"]
+    total = report["end"]["sum"]
+    assert MIB <= total["bytes"] and 0 <= total["lost_packets"] < total["packets"], total
+
+
+def netperf_report(text):
+    return {key: float(value) for key, value in re.findall(r"^(\w+)=([\d.-]+)$", text, re.M)}
+
+
+@pytest.mark.parametrize("test, sender, receiver", [("TCP_STREAM", "LOCAL", "REMOTE"),
+                                                    ("TCP_MAERTS", "REMOTE", "LOCAL")])
+def test_netperf_streams(traffic, test, sender, receiver):
+    report = netperf_report(traffic[test])
+    assert report["THROUGHPUT"] > 0, report
+    assert LOAD <= report[f"{sender}_BYTES_SENT"] == report[f"{receiver}_BYTES_RECVD"], report
+
+
+@pytest.mark.parametrize("test", ["TCP_RR", "UDP_RR"])
+def test_netperf_transactions(traffic, test):
+    report = netperf_report(traffic[test])
+    assert report["THROUGHPUT"] > 0, report
+    assert report["LOCAL_BYTES_SENT"] == report["REMOTE_BYTES_RECVD"] == TRANSACTIONS, report
+    assert report["REMOTE_BYTES_SENT"] == report["LOCAL_BYTES_RECVD"] == TRANSACTIONS, report
