@@ -6,6 +6,9 @@
   apps    commands in a Linux guest: same kernel, same initramfs; and natively in the host
   boot    a Linux guest from the start of the hypervisor to its first process
   all     all of them (the default)
+  servers redis, memcached, nginx, sqlite, fio and others (scripts/lib/servers) in a Debian
+          guest, and natively in a chroot of its image; wall time only. Not part of all: it
+          makes the image of `scripts/image applications`, from the package archive
 
 Two clocks, never mixed.  With instructions (QEMU's -icount, one hart) a figure is what the
 machine executed, host's and guest's, and is repeatable.  Wall time is that of
@@ -111,7 +114,7 @@ run() { # WORDS...: named, its own output prefixed by nothing
 	"$@" 2>&1 </dev/null
 }
 """
-QEMU = ("chroot /share/qemu /usr/bin/qemu-system-riscv64 -M virt -accel kvm -cpu host -m 256M "
+QEMU = ("chroot /share/qemu /usr/bin/qemu-system-riscv64 -M virt -accel kvm -cpu host "
         "-nodefaults -no-user-config -display none -serial stdio -monitor none")
 
 
@@ -134,7 +137,7 @@ def payload_command(column, payload, cpus=1, mode=""):
         return f"duvisor run -k {payload}.elf --mem 256M --cpus {cpus} {pin} {mode}"
     if column == "kvm":
         return f"./monitor --mem 256 --cpus {cpus} {mode} {payload}.elf"
-    return f"{QEMU} -smp {cpus} -kernel /job/{payload}.elf"
+    return f"{QEMU} -m 256M -smp {cpus} -kernel /job/{payload}.elf"
 
 
 def sections(text):
@@ -287,7 +290,7 @@ def linux_command(column, what):
         return ("duvisor run --kernel /guest/Image --initrd apps.cpio --mem 256M "
                 f"--params {words}")
     if column == "qemu":
-        return f"{QEMU} -smp 1 -kernel /job/Image -initrd /job/apps.cpio -append {words}"
+        return f"{QEMU} -m 256M -smp 1 -kernel /job/Image -initrd /job/apps.cpio -append {words}"
     # On one hart, as a guest of one vCPU.
     return f"taskset 1 sh ./apps {what}"
 
@@ -357,6 +360,101 @@ def boot(args, share):
             for match in filter(None, map(APP.match, boot_natively(clock, image).splitlines())):
                 add(results, match[1], "native", int(match[2]))
         publish(f"boot-{clock}", title, summarize(results), args, [])
+
+
+# --- servers and data bases --------------------------------------------------------
+
+# The disk of each column in the emulated host: copies of one image, as a guest leaves its traces.
+SERVER_DISKS = {"duvisor": "/dev/vda", "qemu": "/dev/vdb", "native": "/dev/vdc"}
+NATIVELY = """
+natively() { # CPUS PERCENT
+	mkdir -p /native && mount -t ext4 /dev/vdc /native && mount -o bind /dev /native/dev || return
+	for d in proc sys; do mount -o bind /$d /native/$d; done
+	for d in run tmp dev/shm; do mkdir -p /native/$d && mount -t tmpfs tmpfs /native/$d; done
+	taskset $(printf %x $(((1 << $1) - 1))) chroot /native /servers $2
+	for d in run tmp dev/shm dev proc sys ''; do umount /native/$d; done
+}
+"""
+
+
+def server_images():
+    """Fresh copies of the image with the load in it, by column."""
+    make = subprocess.run([ROOT / "scripts" / "image", "applications", "--no-build"], check=False,
+                          stdin=subprocess.DEVNULL)
+    source = subprocess.run([ROOT / "scripts" / "fetch", "--path", "musl"], check=False, text=True,
+                            stdout=subprocess.PIPE)
+    if make.returncode or source.returncode:
+        raise Failure("no image with applications")
+    commands = (f"write {ROOT}/scripts/lib/servers /servers\nsif /servers mode 0100755\n"
+                f"write {source.stdout.strip()} /srv/source.tar.gz\n")
+    images = {}
+    OUT.mkdir(parents=True, exist_ok=True)
+    for column in SERVER_DISKS:
+        images[column] = OUT / f"servers-{column}.img"
+        subprocess.run(["cp", "--sparse=always", BUILD / "debian-applications.img",
+                        images[column]], check=True)
+        subprocess.run(["debugfs", "-w", "-f", "-", images[column]], check=True, text=True,
+                       input=commands, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return images
+
+
+def server_command(column, cpus, args):
+    words = f"'console=ttyS0 quiet panic=-1 root=/dev/vda rw init=/servers -- {args.work}'"
+    disk = SERVER_DISKS[column]
+    if column == "duvisor":
+        return (f"duvisor run --kernel /guest/Image --mem {args.memory}M --cpus {cpus} --disk {disk} "
+                f"--network mode=user --no-reboot --params {words}")
+    if column == "qemu":
+        return (f"{QEMU} -m {args.memory}M -smp {cpus} -kernel /job/Image -no-reboot "
+                "-global virtio-mmio.force-legacy=false "
+                f"-drive if=none,id=disk,file={disk},format=raw,aio=io_uring "
+                "-device virtio-blk-device,drive=disk "
+                f"-netdev user,id=net -device virtio-net-device,netdev=net -append {words}")
+    return f"natively {cpus} {args.work}"
+
+
+def in_turns(columns, rounds):
+    """Who goes first changes from round to round."""
+    return [column for number in range(rounds)
+            for column in (columns if number % 2 == 0 else columns[::-1])]
+
+
+def overall(results):
+    """The bars that the project set itself for applications: [(what, figure, whether it is met)]."""
+    times = {name: columns["qemu"]["median"] / columns["duvisor"]["median"]
+             for name, columns in results.items() if "qemu" in columns and "duvisor" in columns}
+    if not times:
+        return []
+    slower = [f"{name} {ratio:.2f}" for name, ratio in times.items() if ratio < 1]
+    best = max(times, key=times.get)
+    mean = statistics.geometric_mean(times.values())
+    return [("none slower than under QEMU-KVM", ", ".join(slower) or "none", not slower),
+            ("one at least twice as fast", f"{best} {times[best]:.2f}", times[best] >= 2),
+            ("geometric mean at least 1.5", f"{mean:.2f}", mean >= 1.5)]
+
+
+def servers(args, share):
+    for cpus in args.cpus:
+        images = server_images()
+        columns = linux_columns(args, "native")
+        say(f"servers: {cpus} CPU(s), {args.memory} MiB, {args.rounds} rounds")
+        script = NATIVELY + "\n".join(f"run {column} {server_command(column, cpus, args)}"
+                                      for column in in_turns(columns, args.rounds))
+        disks = [word for image in images.values() for word in ("--disk", image)]
+        text = in_host(script, share, *disks, "--host-cpus", max(2, cpus), "--host-memory",
+                       f"{args.memory + 1024}M", timeout=1200 * args.rounds * len(columns))
+        results = {}
+        collect_apps(text, results)
+        failed = re.findall(r"^failed .*", text, re.M)
+        wanted = len(columns) * args.rounds
+        if failed or not results or any(sum(map(len, row.values())) != wanted
+                                        for row in results.values()):
+            sys.stderr.write(text)
+            raise Failure(f"not every application has ended well: {', '.join(failed)}")
+        for image in images.values():
+            image.unlink()
+        summarized = summarize(results)
+        publish(f"servers-{cpus}-wall", "wall time, ns", summarized, args, [], overall(summarized))
 
 
 # --- what comes out ----------------------------------------------------------------
@@ -458,13 +556,18 @@ def len_log(ratio):
     return max(math.log10(ratio), -1) if ratio > 0 else -1
 
 
-def publish(name, unit, results, args, bars):
+def publish(name, unit, results, args, bars, goals=()):
     """Print the table, write the files, and with --save those of the documentation."""
     lines = table(results, bars)
+    if goals:
+        lines += [""] + [f"* {what}: {'met' if met else 'missed'} ({figure})"
+                         for what, figure, met in goals]
     print(f"\n{name} ({unit})\n")
     print("\n".join(lines), flush=True)
-    data = json.dumps({"license": LICENSE, "name": name, "unit": unit, "results": results},
-                      indent=1) + "\n"
+    data = {"license": LICENSE, "name": name, "unit": unit, "results": results}
+    if goals:
+        data["goals"] = [{"goal": what, "figure": figure, "met": met} for what, figure, met in goals]
+    data = json.dumps(data, indent=1) + "\n"
     picture = svg(name, results)
     places = [OUT] + ([DOCS / "bench"] if args.save else [])
     for place in places:
@@ -560,14 +663,35 @@ class OneLineParser(argparse.ArgumentParser):
         sys.exit(2)
 
 
+def cpu_counts(text):
+    words = text.split(",")
+    if not all(word.isdigit() and 1 <= int(word) <= 8 for word in words):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers from 1 to 8")
+    return [int(word) for word in words]
+
+
+def number_from(least):
+    def number(text):
+        if not text.isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} on")
+        return int(text)
+    return number
+
+
 def parse(argv):
     parser = OneLineParser(prog="scripts/bench", description=__doc__, allow_abbrev=False,
                            formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="?", default="all",
-                        choices=["micro", "apps", "boot", "all", "gate"],
+                        choices=["micro", "apps", "boot", "servers", "all", "gate"],
                         help="gate: compare DuVisor's own instruction counts with the record")
     parser.add_argument("--clock", choices=["icount", "wall", "both"], default="both")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N",
+    parser.add_argument("--cpus", type=cpu_counts, default=[1, 2, 4], metavar="N,...",
+                        help="servers: a table for each number of CPUs (default: 1,2,4)")
+    parser.add_argument("--memory", type=number_from(256), default=512, metavar="MIB",
+                        help="servers: of the guest (default: %(default)s)")
+    parser.add_argument("--work", type=number_from(1), default=100, metavar="PERCENT",
+                        help="servers: of the usual amounts of work (default: %(default)s)")
+    parser.add_argument("--rounds", type=number_from(1), default=5, metavar="N",
                         help="of each column under wall time (default: %(default)s)")
     parser.add_argument("--no-build", action="store_true", help="use what is built already")
     parser.add_argument("--save", action="store_true",
@@ -589,6 +713,8 @@ def main(argv):
         for name, function in (("micro", micro), ("boot", boot), ("apps", apps)):
             if args.what in (name, "all"):
                 function(args, share)
+        if args.what == "servers":
+            servers(args, share)
     except Failure as failure:
         say(failure)
         return 1

@@ -52,3 +52,26 @@ def test_bars_are_met_by_what_is_on_record():
     for name, most, _ in bench.BARS:
         if most:
             assert record[name] <= most, name
+
+
+def times(**ratios):
+    return {name: {"duvisor": {"median": 1000}, "qemu": {"median": round(1000 * ratio)}}
+            for name, ratio in ratios.items()}
+
+
+@pytest.mark.parametrize("ratios, met", [
+    ({"a": 1.0, "b": 2.3}, [True, True, True]),
+    ({"a": 0.99, "b": 4.0}, [False, True, True]),
+    ({"a": 1.0, "b": 2.2}, [True, True, False]),
+    ({"a": 1.9, "b": 1.9}, [True, False, True]),
+])
+def test_goals_of_applications(ratios, met):
+    assert [good for _, _, good in bench.overall(times(**ratios))] == met
+
+
+def test_no_goals_without_a_comparison():
+    assert not bench.overall({"a": {"duvisor": {"median": 1}, "native": {"median": 1}}})
+
+
+def test_turns():
+    assert bench.in_turns(["a", "b"], 3) == ["a", "b", "b", "a", "a", "b"]
