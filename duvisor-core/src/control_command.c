@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dev/board.h"
 #include "size.h"
 #include "types.h"
 #include "virtio/balloon.h"
+#include "virtio/virtio.h"
 #include "vm.h"
 
 #define PAGE_SIZE 4096
@@ -58,6 +60,31 @@ static const char *run_balloon(struct control_context *context, const cJSON *req
 	default:
 		return "this VM has no balloon";
 	}
+}
+
+static void add_counter(cJSON *answer, unsigned int slot, const char *device, const char *what,
+			uint64_t value)
+{
+	char key[64];
+
+	snprintf(key, sizeof(key), "%s@%llx.%s", device, BOARD_VIRTIO_BASE(slot), what);
+	add_number(answer, key, value);
+}
+
+static const char *run_counters(struct control_context *context, const cJSON *request,
+				cJSON *answer)
+{
+	struct vm *vm = context->vm;
+	struct virtio_counters counters;
+
+	(void)request;
+	add_number(answer, "io_wake_ups", atomic_load(&vm->io.wake_ups));
+	for (unsigned int slot = 0; virtio_get_counters(vm, slot, &counters); slot++) {
+		add_counter(answer, slot, counters.name, "buffers", counters.buffers);
+		add_counter(answer, slot, counters.name, "notifications", counters.notifications);
+		add_counter(answer, slot, counters.name, "interrupts", counters.interrupts);
+	}
+	return NULL;
 }
 
 static const char *run_help(struct control_context *context, const cJSON *request, cJSON *answer)
@@ -142,7 +169,8 @@ static const char *run_stop(struct control_context *context, const cJSON *reques
 }
 
 static const struct command table[] = {
-	{"balloon", "size", run_balloon}, {"help", NULL, run_help}, {"hint", NULL, run_hint},
+	{"balloon", "size", run_balloon}, {"counters", NULL, run_counters},
+	{"help", NULL, run_help},         {"hint", NULL, run_hint},
 	{"status", NULL, run_status},     {"stop", NULL, run_stop},
 };
 

@@ -29,6 +29,6 @@ size_t control_answer(struct control_context *context, char *line, size_t len, c
 bool control_known(const char *command, const char **argument);
 
 /* All commands, as one line. */
-#define CONTROL_COMMANDS "balloon SIZE, help, hint, status, stop"
+#define CONTROL_COMMANDS "balloon SIZE, counters, help, hint, status, stop"
 
 #endif

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define IO_MAX_HANDLERS 128
-#define IO_MAX_POLLERS 16
+#define IO_MAX_POLLERS 32
 
 /* fd had revents; called on the I/O thread. May add and remove handlers. */
 typedef void io_fn(void *opaque, int fd, short revents);

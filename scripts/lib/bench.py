@@ -5,6 +5,8 @@
           binary under each hypervisor
   apps    commands in a Linux guest: same kernel, same initramfs; and natively in the host
   boot    a Linux guest from the start of the hypervisor to its first process
+  dd      blocks read from and written to a disk by dd in a Linux guest, wall time only: how
+          much in a second, and how many requests of the disk there are to an exit
   all     all of them (the default)
   servers redis, memcached, nginx, sqlite, fio and others (scripts/lib/servers) in a Debian
           guest, and natively in a chroot of its image; wall time only. Not part of all: it
@@ -116,6 +118,8 @@ run() { # WORDS...: named, its own output prefixed by nothing
 """
 QEMU = ("chroot /share/qemu /usr/bin/qemu-system-riscv64 -M virt -accel kvm -cpu host "
         "-nodefaults -no-user-config -display none -serial stdio -monitor none")
+QEMU_DISK = ("-global virtio-mmio.force-legacy=false -device virtio-blk-device,drive=disk "
+             "-drive if=none,id=disk,file={},format=raw,aio=io_uring")
 
 
 def in_host(script, share, *options, timeout):
@@ -265,23 +269,27 @@ echo "app kernel start to first process: $(now)"
 """
 
 
-def guest_image(share):
-    """The default guest's initramfs with the applications' script in it."""
+def guest_image(share, name, script):
+    """The default guest's initramfs with a script in it, which is put beside it as well, for the host."""
     stage = OUT / "stage"
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir(parents=True)
-    script = PROGRAM + "".join(f"app '{name}' \"{command.replace(chr(36), chr(92) + chr(36))}\"\n"
-                               for name, command in APPS.items())
-    (stage / "apps").write_text(script, encoding="ascii")
+    (stage / name).write_text(script, encoding="ascii")
     packed = subprocess.run(["cpio", "-o", "-H", "newc", "-R", "0:0", "--quiet"], cwd=stage,
-                            input=b"apps\n", stdout=subprocess.PIPE, check=True).stdout
-    image = share / "job" / "apps.cpio"
+                            input=name.encode() + b"\n", stdout=subprocess.PIPE, check=True).stdout
+    image = share / "job" / f"{name}.cpio"
     image.write_bytes(packed + (BUILD / "boot/guest.cpio.gz").read_bytes())
-    shutil.copy(stage / "apps", share / "job")
+    shutil.copy(stage / name, share / "job")
     if (BASELINE / "job").exists():
         shutil.copy(image, BASELINE / "job")
     shutil.rmtree(stage)
     return image
+
+
+def apps_image(share):
+    script = PROGRAM + "".join(f"app '{name}' \"{command.replace(chr(36), chr(92) + chr(36))}\"\n"
+                               for name, command in APPS.items())
+    return guest_image(share, "apps", script)
 
 
 def linux_command(column, what):
@@ -319,7 +327,7 @@ def linux_clocks(args):
 
 
 def apps(args, share):
-    guest_image(share)
+    apps_image(share)
     for clock, title, rounds, options in linux_clocks(args):
         say(f"apps, {clock}: {rounds} rounds")
         script = "\n".join(f"run {column} {linux_command(column, 'all')}"
@@ -345,7 +353,7 @@ def boot_natively(clock, image):
 
 
 def boot(args, share):
-    image = guest_image(share)
+    image = apps_image(share)
     for clock, title, rounds, options in linux_clocks(args):
         say(f"boot, {clock}: {rounds} rounds")
         script = "\n".join(f"run {column} ./launch {linux_command(column, 'boot')}"
@@ -360,6 +368,112 @@ def boot(args, share):
             for match in filter(None, map(APP.match, boot_natively(clock, image).splitlines())):
                 add(results, match[1], "native", int(match[2]))
         publish(f"boot-{clock}", title, summarize(results), args, [])
+
+
+# --- dd ----------------------------------------------------------------------------
+
+# Of the guest's disk, which is the host's /dev/vda: what is read or written in which blocks.
+DD_SIZE = 128 << 20
+DD = {
+    "read, 4 KiB, direct": "if=/dev/vda of=/dev/null bs=4k count=4000 iflag=direct",
+    "read, 1 MiB, direct": "if=/dev/vda of=/dev/null bs=1M count=128 iflag=direct",
+    "read, through the guest's cache": "if=/dev/vda of=/dev/null bs=1M count=128",
+    "written, 4 KiB, direct": "if=/dev/zero of=/dev/vda bs=4k count=4000 oflag=direct",
+    "written, 1 MiB, direct": "if=/dev/zero of=/dev/vda bs=1M count=128 oflag=direct",
+    "written, through the guest's cache": "if=/dev/zero of=/dev/vda bs=1M count=128 conv=fsync",
+}
+# In /sys/block/vda/stat the first and the fifth number are the requests served.
+DD_PROGRAM = r"""
+now() { sed -n 's/^now at \([0-9]*\) .*/\1/p' /proc/timer_list; }
+requests() { awk '{ print $1 + $5 }' /sys/block/vda/stat; }
+row() {
+	$ask && { echo ready; read go; }
+	echo 3 >/proc/sys/vm/drop_caches
+	had=$(requests) start=$(now)
+	dd $2 2>/tmp/said || cat /tmp/said
+	echo "dd $1: $(($(now) - start)) $(($(requests) - had))"
+}
+ask=${1:-true}
+"""
+# Before each row the guest waits for a line, and the host looks at the hypervisor's counters.
+DD_SETUP = r"""
+mkfifo /tmp/typed && exec 3<>/tmp/typed
+attended() { # WORDS...: a guest that says "ready" and goes on at a line
+	"$@" <&3 >/tmp/out 2>&1 &
+	rows=0
+	while kill -0 $! 2>/dev/null; do
+		if [ $(grep -c ^ready /tmp/out) -gt $rows ]; then
+			rows=$((rows + 1))
+			[ -S /tmp/vm ] && duvisor control /tmp/vm counters | grep virtio-blk
+			echo "row $rows"
+			echo >&3
+		fi
+		usleep 100000
+	done
+	cat /tmp/out
+	rm -f /tmp/vm
+}
+"""
+DD_LINE = re.compile(r"^dd (.+): (\d+) (\d+)$")
+
+
+def dd_program():
+    rows = "".join(f"row \"{name}\" '{words}'\n" for name, words in DD.items())
+    return DD_PROGRAM + rows + "$ask && { echo ready; read go; }\n"
+
+
+def dd_command(column):
+    words = "'console=ttyS0 quiet -- sh /dd'"
+    if column == "duvisor":
+        return (f"run duvisor attended duvisor run --kernel /guest/Image --initrd dd.cpio --mem 256M "
+                f"--control /tmp/vm --disk /dev/vda --params {words}")
+    if column == "qemu":
+        return (f"run qemu attended {QEMU} -m 256M -smp 1 -kernel /job/Image -initrd /job/dd.cpio "
+                f"{QEMU_DISK.format('/dev/vda')} -append {words}")
+    return "run native taskset 1 sh ./dd false"
+
+
+def collect_dd(text, results, requests, exits):
+    """Times, for the table; what the guest's disk served, and its notifications, of DuVisor's rounds."""
+    for column, lines in sections(text):
+        rows = [match for match in map(DD_LINE.match, lines) if match]
+        counted = [int(line.split(": ")[1]) for line in lines if ".notifications: " in line]
+        for number, (_, name, time, served) in enumerate((row[0], *row.groups()) for row in rows):
+            add(results, name, column, int(time))
+            if column == "duvisor":
+                requests[name] = requests.get(name, 0) + int(served)
+                exits[name] = exits.get(name, 0) + counted[number + 1] - counted[number]
+
+
+def dd_amount(words):
+    """Bytes, of dd's words."""
+    block, count = re.search(r"bs=(\w+) count=(\d+)", words).groups()
+    return {"4k": 4096, "1M": 1 << 20}[block] * int(count)
+
+
+def dd(args, share):
+    disk = OUT / "dd.img"
+    guest_image(share, "dd", dd_program())
+    results, requests, exits = {}, {}, {}
+    columns = linux_columns(args, "native")
+    say(f"dd, wall: {args.rounds} rounds")
+    # Written once, so that no round finds holes.
+    disk.write_bytes(os.urandom(1 << 20) * (DD_SIZE >> 20))
+    script = DD_SETUP + "\n".join(dd_command(column) for column in in_turns(columns, args.rounds))
+    text = in_host(script, share, "--disk", disk, "--host-cpus", 2, "--host-memory", "1536M",
+                   timeout=180 * args.rounds * len(columns))
+    disk.unlink()
+    collect_dd(text, results, requests, exits)
+    if any(len(results.get(name, {}).get(column, [])) != args.rounds
+           for name in DD for column in columns):
+        sys.stderr.write(text)
+        raise Failure("dd has not ended well everywhere")
+    summarized = summarize(results)
+    more = {"DuVisor, MB/s": {name: f"{dd_amount(DD[name]) * 1000 / row['duvisor']['median']:.1f}"
+                              for name, row in summarized.items()},
+            "requests per exit": {name: f"{requests[name] / exits[name]:.1f}" if exits[name] else "no exit"
+                                  for name in summarized}}
+    publish("dd-wall", "wall time, ns", summarized, args, [], more=more)
 
 
 # --- servers and data bases --------------------------------------------------------
@@ -406,10 +520,7 @@ def server_command(column, cpus, args):
                 f"--network mode=user --no-reboot --params {words}")
     if column == "qemu":
         return (f"{QEMU} -m {args.memory}M -smp {cpus} -kernel /job/Image -no-reboot "
-                "-global virtio-mmio.force-legacy=false "
-                f"-drive if=none,id=disk,file={disk},format=raw,aio=io_uring "
-                "-device virtio-blk-device,drive=disk "
-                f"-netdev user,id=net -device virtio-net-device,netdev=net -append {words}")
+                f"{QEMU_DISK.format(disk)} -netdev user,id=net -device virtio-net-device,netdev=net -append {words}")
     return f"natively {cpus} {args.work}"
 
 
@@ -478,13 +589,14 @@ def verdict(columns, most, times):
     return f"{', '.join(limits)}: {'met' if good else 'missed'}"
 
 
-def table(results, bars):
-    """Lines of a Markdown table."""
+def table(results, bars, more=None):
+    """Lines of a Markdown table; more columns are {heading: {operation: text}}."""
+    more = more or {}
     shown = [name for name in COLUMNS if any(name in columns for columns in results.values())]
     limits = {name: (most, times) for name, most, times in bars}
     head = ["operation"] + [COLUMNS[name] for name in shown] + ["KVM / DuVisor"]
-    head += ["bar"] if bars else []
-    rows = [head, ["---"] + ["---:"] * (len(shown) + 1) + ["---"] * bool(bars)]
+    head += [*more, *["bar"] * bool(bars)]
+    rows = [head, ["---"] + ["---:"] * (len(shown) + 1 + len(more)) + ["---"] * bool(bars)]
     for operation, columns in results.items():
         row = [operation]
         for name in shown:
@@ -495,6 +607,7 @@ def table(results, bars):
         ours, theirs = columns.get("duvisor"), baseline_of(columns)
         comparable = ours and theirs is not None and ours["median"]
         row.append(f"{theirs / ours['median']:.1f}" if comparable else "")
+        row += [texts.get(operation, "") for texts in more.values()]
         if bars:
             row.append(verdict(columns, *limits.get(operation, (None, None))) if ours else "")
         rows.append(row)
@@ -556,15 +669,17 @@ def len_log(ratio):
     return max(math.log10(ratio), -1) if ratio > 0 else -1
 
 
-def publish(name, unit, results, args, bars, goals=()):
+def publish(name, unit, results, args, bars, goals=(), more=None):
     """Print the table, write the files, and with --save those of the documentation."""
-    lines = table(results, bars)
+    lines = table(results, bars, more)
     if goals:
         lines += [""] + [f"* {what}: {'met' if met else 'missed'} ({figure})"
                          for what, figure, met in goals]
     print(f"\n{name} ({unit})\n")
     print("\n".join(lines), flush=True)
     data = {"license": LICENSE, "name": name, "unit": unit, "results": results}
+    if more:
+        data["more"] = more
     if goals:
         data["goals"] = [{"goal": what, "figure": figure, "met": met} for what, figure, met in goals]
     data = json.dumps(data, indent=1) + "\n"
@@ -682,7 +797,7 @@ def parse(argv):
     parser = OneLineParser(prog="scripts/bench", description=__doc__, allow_abbrev=False,
                            formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="?", default="all",
-                        choices=["micro", "apps", "boot", "servers", "all", "gate"],
+                        choices=["micro", "apps", "boot", "dd", "servers", "all", "gate"],
                         help="gate: compare DuVisor's own instruction counts with the record")
     parser.add_argument("--clock", choices=["icount", "wall", "both"], default="both")
     parser.add_argument("--cpus", type=cpu_counts, default=[1, 2, 4], metavar="N,...",
@@ -710,8 +825,8 @@ def main(argv):
         share = prepare(args)
         if args.what == "gate":
             return gate(args, share)
-        for name, function in (("micro", micro), ("boot", boot), ("apps", apps)):
-            if args.what in (name, "all"):
+        for name, function in (("micro", micro), ("boot", boot), ("apps", apps), ("dd", dd)):
+            if args.what == name or (args.what == "all" and (name != "dd" or "wall" in args.clocks)):
                 function(args, share)
         if args.what == "servers":
             servers(args, share)

@@ -75,3 +75,14 @@ def test_no_goals_without_a_comparison():
 
 def test_turns():
     assert bench.in_turns(["a", "b"], 3) == ["a", "b", "b", "a", "a", "b"]
+
+
+def test_dd_counts_the_exits_of_each_row():
+    text = "".join(f"virtio-blk@10001000.{name}: {value}\n"
+                   for value in (5, 15, 18) for name in ("buffers", "notifications", "interrupts"))
+    text = f"== qemu\ndd a: 7 40\n== duvisor\n{text}ready\ndd a: 100 40\nready\ndd b: 200 6\nready\n"
+    results, requests, exits = {}, {}, {}
+    for _ in range(2):
+        bench.collect_dd(text, results, requests, exits)
+    assert results == {"a": {"qemu": [7, 7], "duvisor": [100, 100]}, "b": {"duvisor": [200, 200]}}
+    assert (requests, exits) == ({"a": 80, "b": 12}, {"a": 20, "b": 6})

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the guest finds is what README.md says: the table there, its options, and a guest that looks."""
 
+import hashlib
 import re
 
 import pytest
@@ -38,13 +39,19 @@ def table():
         yield devices.split(":")[0].split(", "), how.startswith("always"), options[:1]
 
 
-def look(options, terminal):
-    """What a guest with these options sees."""
-    done = host(f"""
+def run_with(options, terminal, script):
+    """What a guest with these options says to a script."""
+    return host(f"""
 mkdir /tmp/dir; truncate -s 1M /tmp/disk
 duvisor run -k /guest/Image -i /guest/initramfs.cpio.gz {' '.join(options)} -p 'console={terminal} quiet -- sh -c "
-    cat /sys/bus/virtio/devices/*/device; cat -v /sys/firmware/devicetree/base/soc/*/compatible"' </dev/null
+    {script}"' </dev/null
 """, timeout=120)
+
+
+def look(options, terminal):
+    """What a guest with these options sees."""
+    done = run_with(options, terminal, "cat /sys/bus/virtio/devices/*/device; "
+                                       "cat -v /sys/firmware/devicetree/base/soc/*/compatible")
     types = re.findall(r"^0x[0-9a-f]{4}", done.stdout, re.M)
     compatible = re.findall(r"([\w-]+,[\w.-]+|ns16550a)\^@", done.stdout)
     assert types and compatible, done.stdout + done.stderr
@@ -72,3 +79,19 @@ def test_with_the_options_of_the_table_all_that_is_in_it(rows):
     types, compatible = look(options, "hvc1")
     # With a virtio console there is no serial port.
     assert types | compatible == set(SEEN.values()) - {SEEN["16550A serial port"]}
+
+
+def test_as_many_as_there_can_be_of_each():
+    sockets = (f"/tmp/socket{number}" for number in range(9))
+    options = [*(f"--port name=p{n},socket={next(sockets)}" for n in range(8)), *["--disk /tmp/disk,ro"] * 8,
+               *(f"--share /tmp/dir,tag=s{n}" for n in range(4)), f"--vsock cid=3,socket={next(sockets)}", "--network mode=user",
+               "--console virtio", "--watchdog", "--balloon 16M"]
+    done = run_with(options, "hvc1", "cat /sys/bus/virtio/devices/*/device; ls /sys/block; cat /sys/class/virtio-ports/*/name; "
+                                     "sha256sum /dev/vd*; ls -d /sys/class/net/eth0")
+    types = re.findall(r"^0x([0-9a-f]{4})", done.stdout, re.M)
+    assert sorted(types) == sorted(["0001"] + ["0002"] * 8 + ["0003", "0004", "0005"] + ["0009"] * 4 + ["0013"]), \
+        done.stdout + done.stderr
+    zeros = hashlib.sha256(bytes(1 << 20)).hexdigest()
+    assert re.findall(rf"^{zeros}  /dev/vd(.)", done.stdout, re.M) == list("abcdefgh"), done.stdout
+    assert re.findall(r"\bp([0-7])\b", done.stdout) == list("01234567"), done.stdout
+    assert "/sys/class/net/eth0" in done.stdout

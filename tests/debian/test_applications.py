@@ -174,15 +174,16 @@ def test_sysbench(guest):
 
 # --- netperf and iperf3 -------------------------------------------------------
 
-# The clients run in the emulated host, from the same image, which nobody writes to.
+# The clients run in the emulated host, from the same image, which nobody writes to. Between two tests a server of
+# iperf3 does not listen for a moment: each test has one of its own.
 MEASURE = r"""
 mkdir /debian && mount -t ext4 -o ro,noload /dev/vda /debian && mount -t tmpfs tmp /debian/tmp &&
     mount -o bind /dev /debian/dev && mount -t proc proc /debian/proc || exit
 duvisor run -k /job/kernel -i /job/initrd -m 512M -d /dev/vda,ro -n NETWORK -p 'console=ttyS0 quiet ro root=/dev/vda init=/bin/sh -- -c "
     mount -t proc proc /proc && mount -t tmpfs tmp /tmp && modprobe virtio_net &&
     ip link set lo up && ip addr add ADDRESS/24 dev eth0 && ip link set eth0 up &&
-    netserver && iperf3 -s -D &&
-    until ss -Hltn sport = 5201 | grep -q . && ss -Hltn sport = 12865 | grep -q .; do sleep 0.1; done &&
+    netserver && for port in 5201 5202 5203; do iperf3 -s -D -p $port; done &&
+    for port in 5201 5202 5203 12865; do until ss -Hltn sport = $port | grep -q .; do sleep 0.1; done; done &&
     echo serving && exec sleep 10000"' >/tmp/out 2>&1 </dev/null &
 TAP
 until grep -q ^serving /tmp/out; do kill -0 $! || { cat /tmp/out; exit 1; }; sleep 0.2; done
@@ -193,8 +194,8 @@ kill $!; wait $!; echo "== the end"; echo "status $?"
 NETWORKS = {
     "passt": ("10.0.2.15", "127.0.0.1",
               "mode=user" + "".join(f",{kind}={port}:{port}" for kind, port in
-                                    (("tcp", 5201), ("udp", 5201), ("tcp", 12865), ("tcp", 12866),
-                                     ("udp", 12866))), ""),
+                                    (("tcp", 5201), ("tcp", 5202), ("tcp", 5203), ("udp", 5203),
+                                     ("tcp", 12865), ("tcp", 12866), ("udp", 12866))), ""),
     "tap": ("192.168.7.2", "192.168.7.2", "mode=tap,tapif=tap7",
             "until ip addr add 192.168.7.1/24 dev tap7 2>/dev/null; do sleep 0.1; done; "
             "ip link set tap7 up"),
@@ -206,8 +207,8 @@ NETPERF = ("-P ,12866 -k THROUGHPUT,LOCAL_BYTES_SENT,LOCAL_BYTES_RECVD,REMOTE_BY
 # By name: a negative length of netperf's is one in bytes or transactions.
 TRAFFIC = {
     "iperf3 to the guest": f"iperf3 -J -n {LOAD} -c PEER",
-    "iperf3 from the guest": f"iperf3 -J -R -n {LOAD} -c PEER",
-    "iperf3 datagrams": f"iperf3 -J -u -b 10M -n {MIB} -c PEER",
+    "iperf3 from the guest": f"iperf3 -J -R -n {LOAD} -p 5202 -c PEER",
+    "iperf3 datagrams": f"iperf3 -J -u -b 10M -n {MIB} -p 5203 -c PEER",
     **{test: f"netperf -P 0 -H PEER -t {test} -l -{amount} -- {NETPERF}" for test, amount in (
         ("TCP_STREAM", LOAD), ("TCP_MAERTS", LOAD), ("TCP_RR", TRANSACTIONS),
         ("UDP_RR", TRANSACTIONS))},

@@ -20,7 +20,7 @@
 #define RINGS_OF(queue) (MEMORY_BASE + 0x10000ULL * (queue))
 #define VIRTIO_DATA (MEMORY_BASE + 0x400000)
 
-static bool virtio_lines[16];
+static bool virtio_lines[64];
 
 static void virtio_set_line(struct irqchip *chip, unsigned int irq, bool level)
 {

@@ -4,6 +4,7 @@
 #include "fake_place.h"
 
 #include <errno.h>
+#include <linux/virtio_mmio.h>
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -134,6 +135,20 @@ static void test_balloon(void **state)
 	assert_non_null(strstr(ask(fd, "{\"command\":\"status\"}"), "\"balloon_target\":4194304,"));
 	/* No driver has begun. */
 	assert_non_null(strstr(ask(fd, "{\"command\":\"hint\"}"), "has no driver"));
+	close(fd);
+}
+
+static void test_counters(void **state)
+{
+	int fd = client();
+
+	(void)state;
+	guest_write(BOARD_VIRTIO_BASE(0) + VIRTIO_MMIO_QUEUE_NOTIFY, 4, 0);
+	guest_write(BOARD_VIRTIO_BASE(0) + VIRTIO_MMIO_QUEUE_NOTIFY, 4, 1);
+	assert_string_equal(ask(fd, "{\"command\":\"counters\"}"),
+			    "{\"ok\":true,\"io_wake_ups\":0,\"virtio-balloon@10001000.buffers\":0,"
+			    "\"virtio-balloon@10001000.notifications\":2,"
+			    "\"virtio-balloon@10001000.interrupts\":0}\n");
 	close(fd);
 }
 
@@ -386,6 +401,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_status),
 		TEST(test_balloon),
+		TEST(test_counters),
 		TEST(test_stop),
 		TEST(test_what_is_no_request),
 		TEST(test_lines),

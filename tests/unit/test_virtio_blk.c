@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "virtio/virtio.h"
+
 #define SECTORS 256ULL
 #define HEADER VIRTIO_DATA
 #define STATUS (VIRTIO_DATA + 0x10)
@@ -497,6 +499,33 @@ static void test_wake_ups(void **state)
 	board_teardown();
 }
 
+/* What the control socket tells of a device. */
+static void test_counters(void **state)
+{
+	struct virtio_counters counters;
+
+	(void)state;
+	start(1, false, &variants[0]);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(request(VIRTIO_BLK_T_IN, i, 512), VIRTIO_BLK_S_OK);
+		reg_out(SLOT, VIRTIO_MMIO_INTERRUPT_ACK, VIRTIO_MMIO_INT_VRING);
+	}
+	/* Not acknowledged in between: the two are one interrupt. */
+	for (unsigned int i = 0; i < 2; i++)
+		assert_int_equal(request(VIRTIO_BLK_T_IN, i, 512), VIRTIO_BLK_S_OK);
+	reg_out(SLOT, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+	reg_out(SLOT, VIRTIO_MMIO_QUEUE_NOTIFY, 17);
+	virtio_serve();
+	assert_true(virtio_get_counters(&board.vm, SLOT, &counters));
+	assert_string_equal(counters.name, "virtio-blk");
+	assert_int_equal(counters.buffers, 5);
+	assert_int_equal(counters.notifications, 7);
+	assert_int_equal(counters.interrupts, 4);
+	assert_false(virtio_get_counters(&board.vm, SLOT + 1, &counters));
+	assert_false(virtio_get_counters(&board.vm, BOARD_VIRTIO_SLOTS, &counters));
+	board_teardown();
+}
+
 static void test_image_is_locked(void **state)
 {
 	struct vm_disk *second;
@@ -543,9 +572,9 @@ static void test_slots_run_out(void **state)
 		board.config.disk[i].read_only = true;
 	}
 	board.config.disk_count = 8;
-	assert_int_equal(virtio_blk_create(&board.vm), 0);
-	assert_int_equal(virtio_blk_create(&board.vm), 0);
-	assert_int_equal(reg_in(15, VIRTIO_MMIO_DEVICE_ID), 2);
+	for (unsigned int i = 0; i < BOARD_VIRTIO_SLOTS / 8; i++)
+		assert_int_equal(virtio_blk_create(&board.vm), 0);
+	assert_int_equal(reg_in(BOARD_VIRTIO_SLOTS - 1, VIRTIO_MMIO_DEVICE_ID), 2);
 	board.config.disk_count = 1;
 	assert_int_equal(virtio_blk_create(&board.vm), -ENOSPC);
 	board_teardown();
@@ -571,6 +600,7 @@ int main(void)
 		cmocka_unit_test(test_ring_reset),
 		cmocka_unit_test(test_reset_while_busy),
 		cmocka_unit_test(test_wake_ups),
+		cmocka_unit_test(test_counters),
 		cmocka_unit_test(test_image_is_locked),
 		cmocka_unit_test(test_images_that_are_none),
 		cmocka_unit_test(test_slots_run_out),

@@ -24,7 +24,7 @@
 #define BOARD_UART_SIZE 0x100ULL
 #define BOARD_UART_IRQ 10
 /* The first eight are QEMU's; the lines of the others begin behind those of its other devices. */
-#define BOARD_VIRTIO_SLOTS 16
+#define BOARD_VIRTIO_SLOTS 24
 #define BOARD_VIRTIO_BASE(slot) (0x10001000ULL + 0x1000ULL * (slot))
 #define BOARD_VIRTIO_SIZE 0x1000ULL
 #define BOARD_VIRTIO_IRQ(slot) ((slot) < 8 ? 1 + (slot) : 16 + (slot))

@@ -58,8 +58,10 @@ static void update_line(struct virtio *dev)
 
 static void raise_interrupt(struct virtio *dev, uint32_t bit)
 {
-	if (!(atomic_fetch_or(&dev->interrupt_status, bit) & bit))
-		update_line(dev);
+	if (atomic_fetch_or(&dev->interrupt_status, bit) & bit)
+		return;
+	dev->interrupts++;
+	update_line(dev);
 }
 
 static void acknowledge(struct virtio *dev, uint32_t bits)
@@ -292,8 +294,10 @@ bool virtio_pop(struct virtio *dev, unsigned int index, struct virtq_chain *chai
 void virtio_push(struct virtio *dev, unsigned int index, uint16_t id, uint16_t slots,
 		 uint32_t written)
 {
-	if (dev->queue[index].active)
-		virtq_push(&dev->queue[index].vq, id, slots, written);
+	if (!dev->queue[index].active)
+		return;
+	dev->buffers++;
+	virtq_push(&dev->queue[index].vq, id, slots, written);
 }
 
 void virtio_signal(struct virtio *dev, unsigned int index)
@@ -584,6 +588,7 @@ static int notify(struct virtio *dev, uint64_t index)
 {
 	bool unserved;
 
+	atomic_fetch_add_explicit(&dev->notifications, 1, memory_order_relaxed);
 	io_wake(&dev->dev.vm->io);
 	if (index >= dev->queue_count || !queue_waits(dev, index))
 		return 0;
@@ -665,6 +670,24 @@ static unsigned int free_slot(const struct vm *vm)
 	while (slot < BOARD_VIRTIO_SLOTS && bus_find(&vm->bus, BOARD_VIRTIO_BASE(slot), 1))
 		slot++;
 	return slot;
+}
+
+bool virtio_get_counters(const struct vm *vm, unsigned int slot, struct virtio_counters *counters)
+{
+	struct device *device =
+		slot < BOARD_VIRTIO_SLOTS ? bus_find(&vm->bus, BOARD_VIRTIO_BASE(slot), 1) : NULL;
+	const struct virtio *dev = device ? from_device(device) : NULL;
+
+	if (!dev)
+		return false;
+	*counters = (struct virtio_counters){
+		.name = dev->ops->name,
+		.buffers = dev->buffers,
+		.notifications =
+			atomic_load_explicit(&dev->notifications, memory_order_relaxed),
+		.interrupts = dev->interrupts,
+	};
+	return true;
 }
 
 int virtio_init(struct virtio *dev, struct vm *vm, const struct virtio_init *init)

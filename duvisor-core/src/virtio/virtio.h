@@ -80,6 +80,11 @@ struct virtio {
 	struct virtio_queue *queue;
 	bool started; /* I/O thread */
 
+	/* struct virtio_counters; the first two are the I/O thread's. */
+	uint64_t buffers;
+	uint64_t interrupts;
+	_Atomic uint64_t notifications;
+
 	_Atomic uint32_t interrupt_status;
 	_Atomic uint32_t changed; /* the I/O thread must look at the registers */
 
@@ -111,6 +116,17 @@ struct virtio_init {
 int virtio_init(struct virtio *dev, struct vm *vm, const struct virtio_init *init);
 
 /* All that follows: the I/O thread. */
+
+/* What a device has done since the VM began, resets included. */
+struct virtio_counters {
+	const char *name;       /* the kind of device */
+	uint64_t buffers;       /* requests, frames... given back to the driver */
+	uint64_t notifications; /* by the driver: exits */
+	uint64_t interrupts;
+};
+
+/* False: there is no device in this slot of the board. */
+bool virtio_get_counters(const struct vm *vm, unsigned int slot, struct virtio_counters *counters);
 
 static inline bool virtio_has(const struct virtio *dev, unsigned int feature)
 {
