@@ -387,7 +387,7 @@ DD_PROGRAM = r"""
 now() { sed -n 's/^now at \([0-9]*\) .*/\1/p' /proc/timer_list; }
 requests() { awk '{ print $1 + $5 }' /sys/block/vda/stat; }
 row() {
-	$ask && { echo ready; read go; }
+	if $ask; then echo ready; read go; fi
 	echo 3 >/proc/sys/vm/drop_caches
 	had=$(requests) start=$(now)
 	dd $2 2>/tmp/said || cat /tmp/said
@@ -419,7 +419,7 @@ DD_LINE = re.compile(r"^dd (.+): (\d+) (\d+)$")
 
 def dd_program():
     rows = "".join(f"row \"{name}\" '{words}'\n" for name, words in DD.items())
-    return DD_PROGRAM + rows + "$ask && { echo ready; read go; }\n"
+    return DD_PROGRAM + rows + "if $ask; then echo ready; read go; fi\n"
 
 
 def dd_command(column):
