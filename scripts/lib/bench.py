@@ -95,7 +95,7 @@ def prepare(args):
         say("no riscv64 QEMU from the package archive: its column is left out")
     share = BASELINE.parent if "qemu" in args.columns else OUT / "share"
     programs = [BUILD / "tests" / name for name in
-                ("guest/cost.elf", "guest/start_time.elf", "bench/monitor", "bench/launch")]
+                ("guest/cost.elf", "guest/start_time.elf", "bench/monitor", "bench/launch", "bench/counters.elf")]
     for place in [share / "job"] + [BASELINE / "job"] * ("qemu" in args.columns):
         place.mkdir(parents=True, exist_ok=True)
         for path in programs:
@@ -118,6 +118,8 @@ run() { # WORDS...: named, its own output prefixed by nothing
 """
 QEMU = ("chroot /share/qemu /usr/bin/qemu-system-riscv64 -M virt -accel kvm -cpu host "
         "-nodefaults -no-user-config -display none -serial stdio -monitor none")
+# Debian's programs read the time themselves: see tests/bench/counters.S.
+QEMU_KERNEL = "-kernel /job/counters.elf -device loader,file=/job/Image,addr=0x80200000"
 QEMU_DISK = ("-global virtio-mmio.force-legacy=false -device virtio-blk-device,drive=disk "
              "-drive if=none,id=disk,file={},format=raw,aio=io_uring")
 
@@ -519,7 +521,7 @@ def server_command(column, cpus, args):
         return (f"duvisor run --kernel /guest/Image --mem {args.memory}M --cpus {cpus} --disk {disk} "
                 f"--network mode=user --no-reboot --params {words}")
     if column == "qemu":
-        return (f"{QEMU} -m {args.memory}M -smp {cpus} -kernel /job/Image -no-reboot "
+        return (f"{QEMU} -m {args.memory}M -smp {cpus} {QEMU_KERNEL} -no-reboot "
                 f"{QEMU_DISK.format(disk)} -netdev user,id=net -device virtio-net-device,netdev=net -append {words}")
     return f"natively {cpus} {args.work}"
 

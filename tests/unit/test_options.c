@@ -43,11 +43,14 @@ static const struct {
 	{"duvisor walk", "unknown command 'walk': try 'duvisor help'"},
 	{"duvisor -k x", "unknown command '-k': try 'duvisor help'"},
 	{"duvisor control",
-	 "control: give PATH COMMAND; commands are balloon SIZE, counters, help, hint, status, stop"},
+	 "control: give PATH COMMAND; commands are balloon SIZE, counters, help, hint, status, "
+	 "stop"},
 	{"duvisor control --json x",
-	 "control: give PATH COMMAND; commands are balloon SIZE, counters, help, hint, status, stop"},
+	 "control: give PATH COMMAND; commands are balloon SIZE, counters, help, hint, status, "
+	 "stop"},
 	{"duvisor control x jump",
-	 "unknown control command 'jump': known are balloon SIZE, counters, help, hint, status, stop"},
+	 "unknown control command 'jump': known are balloon SIZE, counters, help, hint, status, "
+	 "stop"},
 	{"duvisor control x balloon", "control command 'balloon' needs a size"},
 	{"duvisor control x balloon 1M 2M", "unexpected argument '2M': try 'duvisor help'"},
 	{"duvisor control x stop now", "unexpected argument 'now': try 'duvisor help'"},

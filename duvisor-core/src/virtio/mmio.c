@@ -683,8 +683,7 @@ bool virtio_get_counters(const struct vm *vm, unsigned int slot, struct virtio_c
 	*counters = (struct virtio_counters){
 		.name = dev->ops->name,
 		.buffers = dev->buffers,
-		.notifications =
-			atomic_load_explicit(&dev->notifications, memory_order_relaxed),
+		.notifications = atomic_load_explicit(&dev->notifications, memory_order_relaxed),
 		.interrupts = dev->interrupts,
 	};
 	return true;
