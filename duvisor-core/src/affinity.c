@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "affinity.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -107,4 +106,11 @@ int affinity_parse(struct affinity *affinity, const char *text, char *why, size_
 		if (CPU_ISSET(i, &vcpus))
 			affinity->cpus[i] = cpus;
 	return 0;
+}
+
+bool affinity_has_many_cpus(void)
+{
+	cpu_set_t cpus;
+
+	return !sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1;
 }

@@ -4,6 +4,7 @@
 #define DUVISOR_AFFINITY_H
 
 #include <sched.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define AFFINITY_VCPUS 64
@@ -17,5 +18,8 @@ struct affinity {
  * in why: not a list, or a CPU that is not there or that this process may not use.
  */
 int affinity_parse(struct affinity *affinity, const char *text, char *why, size_t size);
+
+/* Has the process, as it was started, more than one CPU? On one, whoever looks for work keeps others from bringing it. */
+bool affinity_has_many_cpus(void);
 
 #endif

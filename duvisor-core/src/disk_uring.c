@@ -5,11 +5,11 @@
  */
 #include <errno.h>
 #include <liburing.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "affinity.h"
 #include "disk.h"
 #include "log.h"
 #include "types.h"
@@ -23,21 +23,13 @@ struct disk_uring {
 	bool uncommitted;
 };
 
-/* On one CPU the kernel's thread could only run instead of us. */
-static bool want_sqpoll(void)
-{
-	cpu_set_t cpus;
-
-	return !sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1;
-}
-
 static int create_ring(struct disk_uring *uring, unsigned int depth)
 {
 	struct io_uring_params params = {.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_SQPOLL,
 					 .sq_thread_idle = SQ_IDLE_MS};
 	int err = -EPERM;
 
-	if (want_sqpoll())
+	if (affinity_has_many_cpus())
 		err = io_uring_queue_init_params(depth, &uring->ring, &params);
 	if (!err)
 		return 0;

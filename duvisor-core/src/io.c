@@ -2,11 +2,11 @@
 #include "io.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "affinity.h"
 #include "clock.h"
 
 #define NS_PER_US 1000ULL
@@ -32,21 +32,13 @@ static void woken(void *opaque, int fd, short revents)
 	eventfd_read(fd, &ignored);
 }
 
-/* With one CPU, looking on would only keep a vCPU from bringing work. */
-static bool may_spin(void)
-{
-	cpu_set_t cpus;
-
-	return !sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1;
-}
-
 int io_init(struct io *io, uint32_t frequency, uint32_t spin_max_us)
 {
 	*io = (struct io){.frequency = frequency,
 			  .wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
 	if (io->wake_fd < 0)
 		return -errno;
-	io->spin_max_ns = may_spin() ? spin_max_us * NS_PER_US : 0;
+	io->spin_max_ns = affinity_has_many_cpus() ? spin_max_us * NS_PER_US : 0;
 	return io_add(io, io->wake_fd, POLLIN, woken, io);
 }
 

@@ -482,13 +482,38 @@ def dd(args, share):
 
 # The disk of each column in the emulated host: copies of one image, as a guest leaves its traces.
 SERVER_DISKS = {"duvisor": "/dev/vda", "qemu": "/dev/vdb", "native": "/dev/vdc"}
-NATIVELY = """
+# Servers in a guest or, natively, in a chroot; their clients in any case in that chroot, at the other end of a TAP device
+# (natively of the loopback device).
+SERVED = """
+mkdir -p /native && mount -t ext4 /dev/vdc /native && mount -o bind /dev /native/dev || exit
+for d in proc sys; do mount -o bind /$d /native/$d; done
+for d in run tmp dev/shm; do mkdir -p /native/$d && mount -t tmpfs tmpfs /native/$d; done
+ip link set lo up
+clients() { # PERCENT PEER
+	chroot /native /servers clients "$@"
+}
 natively() { # CPUS PERCENT
-	mkdir -p /native && mount -t ext4 /dev/vdc /native && mount -o bind /dev /native/dev || return
-	for d in proc sys; do mount -o bind /$d /native/$d; done
-	for d in run tmp dev/shm; do mkdir -p /native/$d && mount -t tmpfs tmpfs /native/$d; done
-	taskset $(printf %x $(((1 << $1) - 1))) chroot /native /servers $2
-	for d in run tmp dev/shm dev proc sys ''; do umount /native/$d; done
+	taskset $(printf %x $(((1 << $1) - 1))) chroot /native /servers serve $2
+	clients $2 127.0.0.1
+	chroot /native /servers stop
+}
+served() { # PERCENT WORDS...: by this guest
+	percent=$1
+	shift
+	"$@" >/tmp/out 2>&1 &
+	until ip addr add 192.168.7.1/24 dev tap7 2>/dev/null; do
+		kill -0 $! || break
+		usleep 100000
+	done
+	ip link set tap7 up
+	until grep -q ^serving /tmp/out; do
+		kill -0 $! || break
+		usleep 200000
+	done
+	cat /tmp/out
+	clients $percent 192.168.7.2
+	kill $!
+	wait $! || true
 }
 """
 
@@ -515,14 +540,18 @@ def server_images():
 
 
 def server_command(column, cpus, args):
-    words = f"'console=ttyS0 quiet panic=-1 root=/dev/vda rw init=/servers -- {args.work}'"
+    words = f"'console=ttyS0 quiet panic=-1 root=/dev/vda rw init=/servers -- serve {args.work}'"
     disk = SERVER_DISKS[column]
     if column == "duvisor":
-        return (f"duvisor run --kernel /guest/Image --mem {args.memory}M --cpus {cpus} --disk {disk} "
-                f"--network mode=user --no-reboot --params {words}")
+        return (f"served {args.work} duvisor run --kernel /guest/Image --mem {args.memory}M --cpus {cpus} "
+                f"--disk {disk} --network mode=tap,tapif=tap7 --no-reboot --params {words}")
     if column == "qemu":
-        return (f"{QEMU} -m {args.memory}M -smp {cpus} {QEMU_KERNEL} -no-reboot "
-                f"{QEMU_DISK.format(disk)} -netdev user,id=net -device virtio-net-device,netdev=net -append {words}")
+        # As many pairs of queues as DuVisor has.
+        queues, many = (f",queues={cpus}", ",mq=on") if cpus > 1 else ("", "")
+        return (f"served {args.work} {QEMU} -m {args.memory}M -smp {cpus} {QEMU_KERNEL} -no-reboot "
+                f"{QEMU_DISK.format(disk)} "
+                f"-netdev tap,id=net,ifname=tap7,script=no,downscript=no{queues} "
+                f"-device virtio-net-device,netdev=net{many} -append {words}")
     return f"natively {cpus} {args.work}"
 
 
@@ -551,10 +580,10 @@ def servers(args, share):
         images = server_images()
         columns = linux_columns(args, "native")
         say(f"servers: {cpus} CPU(s), {args.memory} MiB, {args.rounds} rounds")
-        script = NATIVELY + "\n".join(f"run {column} {server_command(column, cpus, args)}"
+        script = SERVED + "\n".join(f"run {column} {server_command(column, cpus, args)}"
                                       for column in in_turns(columns, args.rounds))
         disks = [word for image in images.values() for word in ("--disk", image)]
-        text = in_host(script, share, *disks, "--host-cpus", max(2, cpus), "--host-memory",
+        text = in_host(script, share, *disks, "--host-cpus", cpus + 1, "--host-memory",
                        f"{args.memory + 1024}M", timeout=1200 * args.rounds * len(columns))
         results = {}
         collect_apps(text, results)

@@ -2,8 +2,8 @@
 """Measure the host kernel's code behind a virtual machine: KVM's against the shim's.
 
 Reads what scripts/test and scripts/run have built: the host kernel, its KVM objects and
-duvisor.ko, by the riscv64 binutils.  Nothing runs.  What each row counts, and what it
-cannot see, is in docs/performance.md, "Attack surface".
+duvisor.ko, by the riscv64 binutils.  Nothing runs, but for the row of --run.  What each row
+counts, and what it cannot see, is in docs/performance.md, "Attack surface".
 
 exit status: 0, or 1 if something that is to be measured is not built.
 """
@@ -34,7 +34,11 @@ START = ".init", ".exit"
 
 
 class Missing(Exception):
-    """A file that the build has not made."""
+    """What keeps us from measuring: a line for the user."""
+
+
+def not_built(path):
+    return Missing(f"{path}: not built (meson compile -C build)")
 
 
 def tool(name, *args):
@@ -45,7 +49,7 @@ def tool(name, *args):
 def existing(paths):
     for path in paths:
         if not path.exists():
-            raise Missing(path)
+            raise not_built(path)
     return list(paths)
 
 
@@ -142,7 +146,7 @@ def kvm():
     folders = [Path("arch/riscv/kvm"), Path("virt/kvm")]
     objects = [path for folder in folders for path in sorted((built / folder).glob("*.o"))]
     if not objects:
-        raise Missing(built / folders[0] / "*.o")
+        raise not_built(built / folders[0] / "*.o")
     stems = [path.relative_to(built).with_suffix("") for path in objects]
     sources = [path for stem in stems for end in (".c", ".S")
                if (path := source / f"{stem}{end}").exists()]
@@ -183,6 +187,21 @@ def table(columns):
     return "\n".join(rows)
 
 
+def executed(columns, show):
+    """Add the row of --run."""
+    # Here, as it is bench.py's world, which the rest does not need.
+    import executed as run  # pylint: disable=import-outside-toplevel
+
+    try:
+        found = run.measure()
+    except run.bench.Failure as failure:
+        raise Missing(failure) from None
+    for name, functions_seen in found.items():
+        columns[name]["functions executed for a guest, beyond an idle host's"] = len(functions_seen)
+        if show:
+            print(f"{name}:", *sorted(functions_seen), file=sys.stderr)
+
+
 def save(text):
     begin, end = "<!-- attack-surface -->\n", "\n<!-- end attack-surface -->"
     before, rest = DOCS.read_text(encoding="utf-8").split(begin)
@@ -193,6 +212,10 @@ def save(text):
 def main(argv):
     parser = argparse.ArgumentParser(prog="scripts/attack-surface", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", action="store_true",
+                        help="run guests as well, and count what of the kernel executes meanwhile (needs the "
+                             "package archive for KVM's QEMU; some minutes)")
+    parser.add_argument("--names", action="store_true", help="with --run: name what executes")
     parser.add_argument("--save", action="store_true",
                         help="write the table into docs/performance.md, too")
     args = parser.parse_args(argv)
@@ -200,9 +223,12 @@ def main(argv):
         parts = {"kvm": kvm(), "shim": shim()}
         graph = disassemble(*existing([BUILD / "linux" / "vmlinux"]))
     except Missing as missing:
-        print(f"attack-surface: {missing}: not built (meson compile -C build)", file=sys.stderr)
+        print(f"attack-surface: {missing}", file=sys.stderr)
         return EXIT_MISSING
-    text = table({name: measure(graph, *part) for name, part in parts.items()})
+    columns = {name: measure(graph, *part) for name, part in parts.items()}
+    if args.run:
+        executed(columns, args.names)
+    text = table(columns)
     print(text)
     if args.save:
         save(text)

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """scripts/attack-surface: that it sees the calls of a program, and measures what is built."""
 
-import importlib.util
 import re
 import subprocess
+import sys
 
 import pytest
 from conftest import ROOT
 
-spec = importlib.util.spec_from_file_location("surface", ROOT / "scripts" / "lib" / "surface.py")
-surface = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(surface)
+sys.path.insert(0, str(ROOT / "scripts" / "lib"))
+import executed  # pylint: disable=wrong-import-position
+import surface  # pylint: disable=wrong-import-position
 
 # start calls near, jumps to tail and branches to odd; near calls far through a register
 # pair; by_pointer is called through a register only, and alone by nobody.
@@ -94,6 +94,44 @@ def test_the_shim_is_smaller_than_kvm_in_every_row():
     assert all(0 < ours < theirs for ours, theirs in figures.values()), done.stdout
     # The shim's three commands are in docs/abi.md; a fourth is a decision, not an accident.
     assert figures["ioctl commands"][0] == 3
+
+
+KALLSYMS = """
+ffffffff80001000 T first
+ffffffff80001010 t .L3
+ffffffff80002000 t second
+ffffffff80003000 D data
+ffffffff02000000 t of_a_module\t[duvisor]
+"""
+# Blocks as QEMU 10.0 logs them: of the host's kernel, of a guest's (MMU index 5), of nobody that can be told.
+LOG = """----------------
+IN: 
+0xffffffff{:08x}:  6422              ld                      s0,8(sp)
+
+OP:
+ ---- 0000000000000000
+ add_i64 loc3,x2/sp,$0x8
+ qemu_ld_i64 x8/s0,loc3,un+leq,{}
+
+"""
+UNTOLD = """----------------
+IN: 
+0xffffffff80003000:  8082              ret
+
+OP:
+ goto_tb $0x1
+"""
+
+
+@pytest.mark.parametrize("blocks, names", [
+    ([(0x80001014, 1)], {"first"}),
+    ([(0x80001000, 1), (0x80001000, 1), (0x80002002, 2)], {"first", "second"}),
+    ([(0x80001000, 5), (0x80002002, 6), (0x80001000, 0), (0x80001000, 12)], set()),
+    ([(0x02000004, 1)], {"of_a_module"}),
+])
+def test_what_executes_is_told_from_what_a_guest_executes(blocks, names):
+    log = UNTOLD + "".join(LOG.format(*block) for block in blocks)
+    assert executed.functions_in(log, executed.Symbols(KALLSYMS)) == names
 
 
 def test_what_is_not_built_is_one_line(tmp_path):

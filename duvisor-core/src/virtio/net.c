@@ -19,8 +19,9 @@ _Static_assert(sizeof(struct virtio_net_hdr_v1) == NET_HEADER, "the header of se
 
 /* Frames that may be taken from the back end in one go: others want their turn. */
 #define RX_BATCH 64
-/* While the loop does not sleep, ask the back end this often. */
+/* While the loop does not sleep, ask the back end this often, and up to so seldom while it has nothing. */
 #define RX_PERIOD_NS 50000ULL
+#define RX_MAX_PERIOD_NS (8 * RX_PERIOD_NS)
 
 #define LOCAL_MAC_PREFIX 0x02
 
@@ -36,6 +37,7 @@ struct netdev {
 	bool closed;                /* the back end is gone */
 	bool tx_blocked;            /* it takes no more for now */
 	uint64_t received_at;       /* when it was asked last, ns */
+	uint64_t receive_period;    /* ns */
 	size_t held[NET_MAX_PAIRS]; /* length of the frame in `frame` that found no buffer */
 	struct virtq_chain chain;
 	uint8_t frame[NET_MAX_PAIRS][NET_MAX_FRAME];
@@ -293,12 +295,16 @@ static bool net_poll(struct virtio *virtio)
 	if (!virtio->started || dev->closed)
 		return false;
 	now = virtio->dev.vm->io.now;
-	if (now - dev->received_at < RX_PERIOD_NS)
+	if (now - dev->received_at < dev->receive_period)
 		return false;
 	for (unsigned int i = 0; i < dev->net->pairs; i++)
 		if (!dev->held[i])
 			worked |= receive_frames(dev, i);
 	dev->received_at = now;
+	if (worked)
+		dev->receive_period = RX_PERIOD_NS;
+	else if (dev->receive_period < RX_MAX_PERIOD_NS)
+		dev->receive_period *= 2;
 	return worked;
 }
 
@@ -520,6 +526,7 @@ int virtio_net_create(struct vm *vm)
 	if (!dev)
 		return -ENOMEM;
 	dev->virtio.dev.vm = vm;
+	dev->receive_period = RX_PERIOD_NS;
 	err = open_back_end(dev, vm);
 	if (err) {
 		free(dev);
