@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "affinity.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -108,9 +109,9 @@ int affinity_parse(struct affinity *affinity, const char *text, char *why, size_
 	return 0;
 }
 
-bool affinity_has_many_cpus(void)
+unsigned int affinity_cpu_count(void)
 {
 	cpu_set_t cpus;
 
-	return !sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1;
+	return sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : (unsigned int)CPU_COUNT(&cpus);
 }

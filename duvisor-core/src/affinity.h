@@ -4,7 +4,6 @@
 #define DUVISOR_AFFINITY_H
 
 #include <sched.h>
-#include <stdbool.h>
 #include <stddef.h>
 
 #define AFFINITY_VCPUS 64
@@ -19,7 +18,10 @@ struct affinity {
  */
 int affinity_parse(struct affinity *affinity, const char *text, char *why, size_t size);
 
-/* Has the process, as it was started, more than one CPU? On one, whoever looks for work keeps others from bringing it. */
-bool affinity_has_many_cpus(void);
+/*
+ * How many CPUs the calling thread may use, at least 1. Where there are not more than threads that look for work all the
+ * time, they keep each other, and others, from bringing it.
+ */
+unsigned int affinity_cpu_count(void);
 
 #endif

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define CONTROL_LINE 4096 /* of a request or an answer, its newline included, at most */
+#define CONTROL_LINE 8192 /* of a request or an answer, its newline included, at most */
 
 struct vm;
 

@@ -98,7 +98,7 @@ static const char *reason(int err, const struct disk_options *options)
 	}
 }
 
-static int create_engines(struct disk *disk, bool no_uring, unsigned int depth)
+static int create_engines(struct disk *disk, const struct disk_options *options, unsigned int depth)
 {
 	int err = disk_worker_create(disk);
 
@@ -106,9 +106,9 @@ static int create_engines(struct disk *disk, bool no_uring, unsigned int depth)
 		log_error("cannot start disk I/O: %s", strerror(-err));
 		return err;
 	}
-	if (no_uring)
+	if (options->no_uring)
 		return 0;
-	err = disk_uring_create(disk, depth);
+	err = disk_uring_create(disk, depth, options->sqpoll);
 	if (err)
 		log_info("no io_uring: %s; a thread does all disk I/O", strerror(-err));
 	return 0;
@@ -125,7 +125,7 @@ int disk_open(struct disk *disk, const struct disk_options *options, unsigned in
 		log_error("cannot use the disk image '%s': %s", options->path,
 			  reason(err, options));
 	else
-		err = create_engines(disk, options->no_uring, depth);
+		err = create_engines(disk, options, depth);
 	if (err && disk->fd >= 0)
 		close(disk->fd);
 	return err;

@@ -19,6 +19,7 @@ struct disk_options {
 	bool read_only;
 	bool direct;   /* O_DIRECT */
 	bool no_uring; /* for tests and comparisons */
+	bool sqpoll;   /* a kernel thread may look for requests all the time */
 };
 
 enum disk_op {
@@ -83,7 +84,7 @@ int disk_perform(const struct disk *disk, const struct disk_request *request);
 /* The engines: disk_uring.c, disk_worker.c. Their functions are as those above. */
 
 /* 0 or -errno. The kernel's completions end the sleep of disk->io. */
-int disk_uring_create(struct disk *disk, unsigned int depth);
+int disk_uring_create(struct disk *disk, unsigned int depth, bool sqpoll);
 void disk_uring_destroy(struct disk *disk);
 void disk_uring_submit(struct disk *disk, struct disk_request *request);
 void disk_uring_commit(struct disk *disk);

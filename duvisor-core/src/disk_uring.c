@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reads, writes and flushes by io_uring. A kernel thread takes requests out of the ring (SQPOLL), and results are read
- * from the completion ring: while the disk is busy, neither costs a system call.
+ * Reads, writes and flushes by io_uring. A kernel thread takes requests out of the ring (SQPOLL) if the host has a CPU for
+ * it, and results are read from the completion ring: while the disk is busy, neither costs a system call. Without that thread one
+ * call hands over all requests that are there.
  */
 #include <errno.h>
 #include <liburing.h>
@@ -9,7 +10,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "affinity.h"
 #include "disk.h"
 #include "log.h"
 #include "types.h"
@@ -23,13 +23,13 @@ struct disk_uring {
 	bool uncommitted;
 };
 
-static int create_ring(struct disk_uring *uring, unsigned int depth)
+static int create_ring(struct disk_uring *uring, unsigned int depth, bool sqpoll)
 {
 	struct io_uring_params params = {.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_SQPOLL,
 					 .sq_thread_idle = SQ_IDLE_MS};
 	int err = -EPERM;
 
-	if (affinity_has_many_cpus())
+	if (sqpoll)
 		err = io_uring_queue_init_params(depth, &uring->ring, &params);
 	if (!err)
 		return 0;
@@ -63,14 +63,14 @@ static void completed(void *opaque, int fd, short revents)
 	(void)revents;
 }
 
-int disk_uring_create(struct disk *disk, unsigned int depth)
+int disk_uring_create(struct disk *disk, unsigned int depth, bool sqpoll)
 {
 	struct disk_uring *uring = calloc(1, sizeof(*uring));
 	int err;
 
 	if (!uring)
 		return -ENOMEM;
-	err = create_ring(uring, depth);
+	err = create_ring(uring, depth, sqpoll);
 	if (err) {
 		free(uring);
 		return err;

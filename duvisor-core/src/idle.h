@@ -13,6 +13,7 @@ enum idle_policy {
 	IDLE_SLEEP, /* the thread sleeps in the kernel */
 	IDLE_POLL,  /* it looks around for a while first */
 	IDLE_NATIVE, /* WFI makes no exit: the hart itself waits, and the host cannot use it until its next interrupt */
+	IDLE_AUTO, /* in options only: poll if the process has a CPU more than vCPUs, else sleep */
 };
 
 /* How long to poll, in ticks of the host's time: learned from how long the guest waited before. */

@@ -38,7 +38,7 @@ int io_init(struct io *io, uint32_t frequency, uint32_t spin_max_us)
 			  .wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
 	if (io->wake_fd < 0)
 		return -errno;
-	io->spin_max_ns = affinity_has_many_cpus() ? spin_max_us * NS_PER_US : 0;
+	io->spin_max_ns = affinity_cpu_count() > 1 ? spin_max_us * NS_PER_US : 0;
 	return io_add(io, io->wake_fd, POLLIN, woken, io);
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "affinity.h"
 #include "control_command.h"
 #include "network.h"
 #include "size.h"
@@ -336,11 +337,13 @@ static int parse_idle(struct options *options, const char *arg)
 		[IDLE_SLEEP] = "sleep",
 		[IDLE_POLL] = "poll",
 		[IDLE_NATIVE] = "native",
+		[IDLE_AUTO] = "auto",
 	};
 	int found = find_name(names, ARRAY_SIZE(names), arg);
 
 	if (found < 0)
-		return error(options, "unknown idle policy '%s': known are sleep, poll and native",
+		return error(options,
+			     "unknown idle policy '%s': known are auto, sleep, poll and native",
 			     arg);
 	options->config.idle = (enum idle_policy)found;
 	return 0;
@@ -555,10 +558,10 @@ static const struct row table[] = {
 	{"help", 'h', NULL, "show this text and exit", CALL(parse_help)},
 	{"hugepages", 0, NULL, "back the guest's memory by huge pages where the host can",
 	 SET(hugepages)},
-	{"idle", 0, "sleep|poll|native",
-	 "a vCPU with nothing to do sleeps (default), polls for up to\n200 us first, or keeps its "
-	 "CPU "
-	 "of the host",
+	{"idle", 0, "auto|sleep|poll|native",
+	 "a vCPU with nothing to do sleeps, polls for up to\n200 us first (default if the host has "
+	 "more "
+	 "CPUs),\nor keeps its CPU of the host",
 	 CALL(parse_idle)},
 	{"initrd", 'i', "FILE", "initial RAM disk", SET(initrd)},
 	{"io-poll", 0, "US",
@@ -781,12 +784,16 @@ static int parse_run(struct options *options, int argc, char **argv)
 {
 	options->config.ram_size = DEFAULT_RAM;
 	options->config.io_poll_us = DEFAULT_IO_POLL_US;
+	options->config.idle = IDLE_AUTO;
 	if (parse_options(options, argc, argv))
 		return -1;
 	if (options->command != OPTIONS_RUN)
 		return 0;
 	if (choose_cpus(options))
 		return -1;
+	if (options->config.idle == IDLE_AUTO)
+		options->config.idle =
+			affinity_cpu_count() > options->config.cpus ? IDLE_POLL : IDLE_SLEEP;
 	options->config.virtio_console = options->console == CONSOLE_VIRTIO;
 	options->config.serial = options->console == CONSOLE_SERIAL ||
 		(options->console == CONSOLE_DEFAULT && !options->config.nodefaults);

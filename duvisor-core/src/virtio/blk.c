@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "affinity.h"
 #include "dev/board.h"
 #include "disk.h"
 #include "log.h"
@@ -335,7 +336,9 @@ static int create(struct vm *vm, const struct vm_disk *wanted)
 	const struct disk_options options = {.path = wanted->path,
 					     .read_only = wanted->read_only,
 					     .direct = wanted->direct,
-					     .no_uring = wanted->no_uring};
+					     .no_uring = wanted->no_uring,
+					     /* Beside the vCPUs and the I/O thread. */
+					     .sqpoll = affinity_cpu_count() > vm->vcpu_count + 1};
 	unsigned int queues = vm->vcpu_count < MAX_QUEUES ? vm->vcpu_count : MAX_QUEUES;
 	struct blk *blk = calloc(1, sizeof(*blk));
 	struct virtio_init init;
