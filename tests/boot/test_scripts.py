@@ -39,6 +39,40 @@ def test_fetch_says_what_a_folder_lacks(sources):
     assert "musl" in done.stderr and "qemu" not in done.stderr
 
 
+# Debian's tools, of an archive whose index names three versions of musl's source of which it has some. Each file is
+# its name and a line end; the index has their checksums, or of what is named in $forged a wrong one.
+ARCHIVE = {
+    "apt-get": """
+        case "$*" in *source*)
+            for word; do version=${word#musl=}; done
+            case $there in *" $version "*) echo "musl_$version" >"musl_$version.orig.tar.gz" ;; *) exit 100 ;; esac
+        esac""",
+    "apt-cache": """
+        for version in 1.2.5 1.2.10 1.2.9; do
+            sum=$(echo "musl_$version" | sha256sum | cut -c 1-64)
+            [ "$version" != "$forged" ] || sum=$(echo | sha256sum | cut -c 1-64)
+            printf 'Version: %s\\nChecksums-Sha256:\\n %s 1 musl_%s.orig.tar.gz\\n' $version "$sum" $version
+        done""",
+}
+
+
+@pytest.mark.parametrize("there, forged, taken", [
+    (" 1.2.5 1.2.9 1.2.10 ", "", "1.2.10"),
+    (" 1.2.5 1.2.9 ", "", "1.2.9"),
+    (" 1.2.5 1.2.10 ", "1.2.10", "1.2.5"),
+    (" ", "", None),
+])
+def test_fetch_takes_the_newest_source_that_the_archive_has(tmp_path, there, forged, taken):
+    for name, text in ARCHIVE.items():
+        (tmp_path / name).write_text(f"#!/bin/sh{text}\n")
+        (tmp_path / name).chmod(0o755)
+    done = script("fetch", "musl", PATH=f"{tmp_path}:{os.environ['PATH']}", XDG_CACHE_HOME=tmp_path,
+                  DUVISOR_MIRROR="http://archive.invalid/", there=there, forged=forged)
+    found = [path.name for path in (tmp_path / "duvisor" / "pool").glob("musl*")]
+    assert found == ([f"musl_{taken}.orig.tar.gz"] if taken else []), done.stderr
+    assert done.returncode == (0 if taken else 1)
+
+
 def test_fetch_refuses_what_it_does_not_know():
     done = script("fetch", "no-such-thing")
     assert done.returncode == 1
