@@ -16,7 +16,9 @@ Two clocks, never mixed.  With instructions (QEMU's -icount, one hart) a figure 
 machine executed, host's and guest's, and is repeatable.  Wall time is that of
 multi-threaded emulation on this machine: only ratios mean anything, and the rounds of the
 columns take turns.  Columns: DuVisor; KVM under a monitor of a few hundred lines
-(tests/bench/monitor.c), which is KVM at its best; KVM under Debian's QEMU.
+(tests/bench/monitor.c), which is KVM at its best; KVM under Debian's QEMU; in wall time
+also KVM on the emulator without the project's patches (of micro the small monitor's, of
+apps and boot Debian's QEMU's), which shows what the patches do for everyone.
 
 Prints tables; writes build/bench/NAME.json and NAME.svg.
 """
@@ -31,15 +33,18 @@ import shutil
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = Path(os.environ.get("DUVISOR_BUILD", ROOT / "build"))
 OUT = BUILD / "bench"
 BASELINE = BUILD / "baseline" / "qemu"
+UPSTREAM = BUILD / "qemu-upstream" / "qemu-system-riscv64"
 DOCS = ROOT / "docs"
-COLUMNS = {"duvisor": "DuVisor", "kvm": "KVM", "qemu": "QEMU-KVM", "native": "native"}
-COLORS = {"duvisor": "#2a6f97", "kvm": "#e09f3e", "qemu": "#9e2a2b", "native": "#7f7f7f"}
+COLUMNS = {"duvisor": "DuVisor", "kvm": "KVM", "qemu": "QEMU-KVM", "upstream": "KVM, emulator unpatched",
+           "native": "native"}
+COLORS = {"duvisor": "#2a6f97", "kvm": "#e09f3e", "qemu": "#9e2a2b", "upstream": "#c8a2c8", "native": "#7f7f7f"}
 # The bars that the project set itself, under the instruction clock: (operation, at most so
 # many instructions or None, at least so many times fewer than KVM or None).
 BARS = [
@@ -78,6 +83,8 @@ def build(args):
     steps = [["meson", "compile", "-C", BUILD, "boot", "qemu", "bench-programs"]]
     if "qemu" in args.columns:
         steps.append([ROOT / "images" / "build-baseline"])
+    if "upstream" in args.columns:
+        steps.append([ROOT / "images" / "build-qemu", "upstream"])
     for command in steps:
         done = subprocess.run([str(word) for word in command], check=False,
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -93,6 +100,9 @@ def prepare(args):
     if not (BASELINE / "usr/bin/qemu-system-riscv64").exists() and "qemu" in args.columns:
         args.columns.remove("qemu")
         say("no riscv64 QEMU from the package archive: its column is left out")
+    if not UPSTREAM.exists() and "upstream" in args.columns:
+        args.columns.remove("upstream")
+        say("no emulator without patches: its column is left out")
     share = BASELINE.parent if "qemu" in args.columns else OUT / "share"
     programs = [BUILD / "tests" / name for name in
                 ("guest/cost.elf", "guest/start_time.elf", "bench/monitor", "bench/launch", "bench/counters.elf")]
@@ -136,12 +146,29 @@ def in_host(script, share, *options, timeout):
     return done.stdout
 
 
+def in_hosts(commands, rounds, share, *options, timeout):
+    """Run the columns' scripts, {column: script}, in each round; what they printed.
+
+    All in one emulated host, but for "upstream", which has one without our patches. What goes first changes from
+    round to round."""
+    hosts = [([name for name in commands if name != "upstream"], []),
+             (["upstream"] * ("upstream" in commands), ["--emulator", UPSTREAM, "--host-cpu", "rv64"])]
+    text = ""
+    for number in range(rounds):
+        turn = -1 if number % 2 else 1
+        for columns, emulator in hosts[::turn]:
+            if columns:
+                text += in_host("\n".join(commands[name] for name in columns[::turn]), share, *options, *emulator,
+                                timeout=timeout)
+    return text
+
+
 def payload_command(column, payload, cpus=1, mode=""):
     if column == "duvisor":
         # Two harts that talk must not share one: the small monitor does this by itself.
         pin = "--cpu-affinity 0=0 --cpu-affinity 1=1" if cpus == 2 else ""
         return f"duvisor run -k {payload}.elf --mem 256M --cpus {cpus} {pin} {mode}"
-    if column == "kvm":
+    if column in ("kvm", "upstream"):
         return f"./monitor --mem 256 --cpus {cpus} {mode} {payload}.elf"
     return f"{QEMU} -m 256M -smp {cpus} -kernel /job/{payload}.elf"
 
@@ -163,24 +190,19 @@ def sections(text):
 MODES = {"--prealloc": "preallocated", "--hugepages": "huge pages"}
 
 
-def micro_script(columns, rounds, cpus):
-    lines = []
-    for _ in range(rounds):
-        for column in columns:
-            command = payload_command(column, "cost", cpus)
-            # Two harts may lose each other; that must not take the rest with it. (Not under the instruction
-            # clock, which jumps while nothing runs.)
-            lines.append(f"run {column}/ {'timeout 20 ' if cpus > 1 else ''}{command}")
+def micro_script(column, cpus):
+    def command(words, title=""):
+        return f"run '{column}/{title}' {words}"
+
+    cost = payload_command(column, "cost", cpus)
     if cpus > 1:
-        return "\n".join(lines + ["true"])
-    for mode, title in MODES.items():
-        for column in columns:
-            if column != "qemu":
-                command = payload_command(column, "cost", 1, mode)
-                lines.append(f"run '{column}/{title}' {command}")
-    for _ in range(rounds):
-        for column in columns:
-            lines.append(f"run {column}/start ./launch {payload_command(column, 'start_time')}")
+        # Two harts may lose each other; that must not take the rest with it. (Not under the instruction
+        # clock, which jumps while nothing runs.)
+        return f"{command(f'timeout 20 {cost}')}\ntrue"
+    lines = [command(cost)]
+    if column != "qemu":
+        lines += [command(payload_command(column, "cost", 1, mode), title) for mode, title in MODES.items()]
+    lines.append(command(f"./launch {payload_command(column, 'start_time')}", "start"))
     return "\n".join(lines)
 
 
@@ -222,24 +244,29 @@ def summarize(results):
             for operation, columns in results.items()}
 
 
+def start_goal(results):
+    """Of the hypervisor's whole life with a guest that ends at once."""
+    took = results["start of a VM, host CPU"]["duvisor"]["median"]
+    return [("a VM starts in less than 5 ms of the host's CPU, at an instruction in a nanosecond",
+             f"{took / 1e6:.1f} ms", took < 5e6)]
+
+
 def micro(args, share):
-    found = {}
     if "icount" in args.clocks:
         say("micro, instructions: one hart")
         results = {}
-        collect(in_host(micro_script(args.columns, 1, 1), share, "--icount", "--host-cpus", 1,
-                        timeout=600), results)
+        scripts = {column: micro_script(column, 1) for column in args.columns if column != "upstream"}
+        collect(in_hosts(scripts, 1, share, "--icount", "--host-cpus", 1, timeout=600), results)
         collect_aia(share, results)
-        found["icount"] = summarize(results)
-        publish("micro-icount", "instructions", found["icount"], args, BARS)
+        summarized = summarize(results)
+        publish("micro-icount", "instructions", summarized, args, BARS, start_goal(summarized))
     if "wall" in args.clocks:
         say(f"micro, wall time: {args.rounds} rounds")
         results = {}
         for cpus in (1, 2):
-            collect(in_host(micro_script(args.columns, args.rounds, cpus), share, "--host-cpus", 2,
-                            timeout=900), results)
-        found["wall"] = summarize(results)
-        publish("micro-wall", "wall time, ns", found["wall"], args, WALL_BARS)
+            scripts = {column: micro_script(column, cpus) for column in args.columns}
+            collect(in_hosts(scripts, args.rounds, share, "--host-cpus", 2, timeout=300), results)
+        publish("micro-wall", "wall time, ns", summarize(results), args, WALL_BARS)
 
 
 # --- applications and boot ---------------------------------------------------------
@@ -259,15 +286,20 @@ APPS = {
 
 
 # /proc/timer_list has the kernel's clock in nanoseconds, from its own start on.
-PROGRAM = r"""
+NOW = r"""
 now() { sed -n 's/^now at \([0-9]*\) .*/\1/p' /proc/timer_list; }
+"""
+PROGRAM = NOW + r"""
 app() {
 	start=$(now)
 	eval "$2" >/dev/null 2>&1
 	echo "app $1: $(($(now) - start))"
 }
 echo "app kernel start to first process: $(now)"
-[ "$1" = all ] || exit 0
+case $1 in
+up) sleep 1000 ;;
+boot) exit 0 ;;
+esac
 """
 
 
@@ -299,7 +331,7 @@ def linux_command(column, what):
     if column == "duvisor":
         return ("duvisor run --kernel /guest/Image --initrd apps.cpio --mem 256M "
                 f"--params {words}")
-    if column == "qemu":
+    if column in ("qemu", "upstream"):
         return f"{QEMU} -m 256M -smp 1 -kernel /job/Image -initrd /job/apps.cpio -append {words}"
     # On one hart, as a guest of one vCPU.
     return f"taskset 1 sh ./apps {what}"
@@ -316,26 +348,27 @@ def collect_apps(text, results):
                 add(results, match[1], column, int(match[2]))
 
 
-def linux_columns(args, *more):
-    return [name for name in args.columns if name != "kvm"] + list(more)
+def linux_columns(args):
+    return [name for name in args.columns if name in ("duvisor", "qemu")]
 
 
 def linux_clocks(args):
-    """(clock, its unit, rounds, options of scripts/run) for each clock that is asked for."""
+    """(clock, its unit, columns with a hypervisor, rounds, options of scripts/run) for each clock that is asked for."""
+    columns = linux_columns(args)
     if "icount" in args.clocks:
-        yield "icount", "instructions", 1, ["--icount", "--host-cpus", 1]
+        yield "icount", "instructions", columns, 1, ["--icount", "--host-cpus", 1]
     if "wall" in args.clocks:
-        yield "wall", "wall time, ns", args.rounds, ["--host-cpus", 2]
+        upstream = ["upstream"] * ({"qemu", "upstream"} <= set(args.columns))
+        yield "wall", "wall time, ns", columns + upstream, args.rounds, ["--host-cpus", 2]
 
 
 def apps(args, share):
     apps_image(share)
-    for clock, title, rounds, options in linux_clocks(args):
+    for clock, title, columns, rounds, options in linux_clocks(args):
         say(f"apps, {clock}: {rounds} rounds")
-        script = "\n".join(f"run {column} {linux_command(column, 'all')}"
-                           for _ in range(rounds) for column in linux_columns(args, "native"))
+        scripts = {column: f"run {column} {linux_command(column, 'all')}" for column in [*columns, "native"]}
         results = {}
-        collect_apps(in_host(script, share, *options, timeout=1500), results)
+        collect_apps(in_hosts(scripts, rounds, share, *options, timeout=600), results)
         publish(f"apps-{clock}", title, summarize(results), args, [])
 
 
@@ -354,14 +387,67 @@ def boot_natively(clock, image):
     return done.stdout.replace("\r", "")
 
 
+BOOT_ROW = "kernel start to first process"
+BESIDE_ROW = "memory beside the guest's RAM, in KiB"
+SHELL_ROW = "scripts/run to the guest's shell"
+
+# What a hypervisor holds in memory beside the guest's RAM, which is its one mapping of that size, while a booted guest
+# sleeps.
+RESIDENT = """
+resident() { # COLUMN WORDS...
+	column=$1
+	shift
+	"$@" >/tmp/out 2>&1 </dev/null &
+	until grep -q '^app kernel' /tmp/out; do
+		kill -0 $! || return
+		usleep 100000
+	done
+	sleep 1
+	awk -v column=$column '/^Size:/ { size = $2 } /^Rss:/ && size < 131072 { sum += $2 }
+		END { print "resident " column ": " sum }' /proc/$!/smaps
+	kill $!
+	wait $! 2>/dev/null || true
+}
+"""
+RESIDENT_LINE = re.compile(r"^resident (\w+): (\d+)$", re.M)
+
+
+def shell_start():
+    """Nanoseconds until scripts/run, with everything built, gives the guest's shell."""
+    began = time.monotonic_ns()
+    with subprocess.Popen([ROOT / "scripts" / "run", "--timeout", "60"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as run:
+        said = b""
+        while b"guest# " not in said:
+            more = os.read(run.stdout.fileno(), 4096)
+            if not more:
+                raise Failure("scripts/run gave no shell")
+            said += more
+        took = time.monotonic_ns() - began
+        run.communicate(b"poweroff -f\n")
+    return took
+
+
+def boot_goals(clock, results):
+    """The bars that the project set itself for what comes before an application."""
+    def of(row, column="duvisor"):
+        return results.get(row, {}).get(column, {}).get("median")
+
+    if clock == "icount":
+        ratio = of(BOOT_ROW) / of(BOOT_ROW, "native")
+        return [("boot within 5 % of native", f"{100 * (ratio - 1):.1f} %", ratio <= 1.05)]
+    beside, shell = of(BESIDE_ROW), of(SHELL_ROW)
+    return [("less than 3 MiB beside the RAM of a 256 MiB guest", f"{beside} KiB", beside < 3072),
+            ("scripts/run, warm, to the guest's shell in less than 3 s", f"{shell / 1e9:.1f} s", shell < 3e9)]
+
+
 def boot(args, share):
     image = apps_image(share)
-    for clock, title, rounds, options in linux_clocks(args):
+    for clock, title, columns, rounds, options in linux_clocks(args):
         say(f"boot, {clock}: {rounds} rounds")
-        script = "\n".join(f"run {column} ./launch {linux_command(column, 'boot')}"
-                           for _ in range(rounds) for column in linux_columns(args))
+        scripts = {column: f"run {column} ./launch {linux_command(column, 'boot')}" for column in columns}
         results = {}
-        text = in_host(script, share, *options, timeout=900)
+        text = in_hosts(scripts, rounds, share, *options, timeout=600)
         collect_apps(text, results)
         for column, lines in sections(text):
             for match in filter(None, map(LAUNCH.match, lines)):
@@ -369,7 +455,15 @@ def boot(args, share):
         for _ in range(rounds):
             for match in filter(None, map(APP.match, boot_natively(clock, image).splitlines())):
                 add(results, match[1], "native", int(match[2]))
-        publish(f"boot-{clock}", title, summarize(results), args, [])
+        if clock == "wall":
+            script = RESIDENT + "\n".join(f"resident {column} {linux_command(column, 'up')}"
+                                          for column in linux_columns(args))
+            for column, size in RESIDENT_LINE.findall(in_host(script, share, *options, timeout=600)):
+                add(results, BESIDE_ROW, column, int(size))
+            for _ in range(rounds):
+                add(results, SHELL_ROW, "duvisor", shell_start())
+        summarized = summarize(results)
+        publish(f"boot-{clock}", title, summarized, args, [], boot_goals(clock, summarized))
 
 
 # --- dd ----------------------------------------------------------------------------
@@ -385,8 +479,7 @@ DD = {
     "written, through the guest's cache": "if=/dev/zero of=/dev/vda bs=1M count=128 conv=fsync",
 }
 # In /sys/block/vda/stat the first and the fifth number are the requests served.
-DD_PROGRAM = r"""
-now() { sed -n 's/^now at \([0-9]*\) .*/\1/p' /proc/timer_list; }
+DD_PROGRAM = NOW + r"""
 requests() { awk '{ print $1 + $5 }' /sys/block/vda/stat; }
 row() {
 	if $ask; then echo ready; read go; fi
@@ -440,8 +533,8 @@ def collect_dd(text, results, requests, exits):
     for column, lines in sections(text):
         rows = [match for match in map(DD_LINE.match, lines) if match]
         counted = [int(line.split(": ")[1]) for line in lines if ".notifications: " in line]
-        for number, (_, name, time, served) in enumerate((row[0], *row.groups()) for row in rows):
-            add(results, name, column, int(time))
+        for number, (_, name, took, served) in enumerate((row[0], *row.groups()) for row in rows):
+            add(results, name, column, int(took))
             if column == "duvisor":
                 requests[name] = requests.get(name, 0) + int(served)
                 exits[name] = exits.get(name, 0) + counted[number + 1] - counted[number]
@@ -454,10 +547,12 @@ def dd_amount(words):
 
 
 def dd(args, share):
+    if "wall" not in args.clocks:
+        return
     disk = OUT / "dd.img"
     guest_image(share, "dd", dd_program())
     results, requests, exits = {}, {}, {}
-    columns = linux_columns(args, "native")
+    columns = [*linux_columns(args), "native"]
     say(f"dd, wall: {args.rounds} rounds")
     # Written once, so that no round finds holes.
     disk.write_bytes(os.urandom(1 << 20) * (DD_SIZE >> 20))
@@ -578,7 +673,7 @@ def overall(results):
 def servers(args, share):
     for cpus in args.cpus:
         images = server_images()
-        columns = linux_columns(args, "native")
+        columns = [*linux_columns(args), "native"]
         say(f"servers: {cpus} CPU(s), {args.memory} MiB, {args.rounds} rounds")
         script = SERVED + "\n".join(f"run {column} {server_command(column, cpus, args)}"
                                       for column in in_turns(columns, args.rounds))
@@ -773,7 +868,7 @@ def gate(args, share):
         say(f"the record is of {made_by}, this is {compiler()}: nothing to compare")
         return EXIT_SKIPPED
     results = {}
-    collect(in_host(micro_script(["duvisor"], 1, 1), share, "--icount", "--host-cpus", 1,
+    collect(in_host(micro_script("duvisor", 1), share, "--icount", "--host-cpus", 1,
                     timeout=300), results)
     collect_aia(share, results)
     now = {name: summary(columns["duvisor"])["median"] for name, columns in results.items()
@@ -824,11 +919,14 @@ def number_from(least):
     return number
 
 
+PARTS = {"micro": micro, "boot": boot, "apps": apps, "dd": dd, "servers": servers}
+
+
 def parse(argv):
     parser = OneLineParser(prog="scripts/bench", description=__doc__, allow_abbrev=False,
                            formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="?", default="all",
-                        choices=["micro", "apps", "boot", "dd", "servers", "all", "gate"],
+                        choices=[*PARTS, "all", "gate"],
                         help="gate: compare DuVisor's own instruction counts with the record")
     parser.add_argument("--clock", choices=["icount", "wall", "both"], default="both")
     parser.add_argument("--cpus", type=cpu_counts, default=[1, 2, 4], metavar="N,...",
@@ -846,7 +944,11 @@ def parse(argv):
                         help="gate: put today's counts on record (tests/bench)")
     args = parser.parse_args(argv)
     args.clocks = ["icount", "wall"] if args.clock == "both" else [args.clock]
-    args.columns = ["duvisor"] if args.what == "gate" else ["duvisor", "kvm", "qemu"]
+    args.columns = ["duvisor"]
+    if args.what != "gate":
+        args.columns += ["kvm", "qemu"]
+    if "wall" in args.clocks and args.what in ("micro", "apps", "boot", "all"):
+        args.columns.append("upstream")
     return args
 
 
@@ -856,11 +958,9 @@ def main(argv):
         share = prepare(args)
         if args.what == "gate":
             return gate(args, share)
-        for name, function in (("micro", micro), ("boot", boot), ("apps", apps), ("dd", dd)):
-            if args.what == name or (args.what == "all" and (name != "dd" or "wall" in args.clocks)):
+        for name, function in PARTS.items():
+            if args.what == name or (args.what == "all" and name != "servers"):
                 function(args, share)
-        if args.what == "servers":
-            servers(args, share)
     except Failure as failure:
         say(failure)
         return 1

@@ -83,10 +83,9 @@ def wait_for(stream, word, said):
 def look(share, command):
     """The functions that execute between "ready" and "done" of a command in the emulated host."""
     said = []
-    disk = bench.OUT / "executed.img"
-    disk.write_bytes(bytes(8 << 20))
     with tempfile.TemporaryDirectory() as work:
-        qmp, log = Path(work, "qmp"), Path(work, "log")
+        qmp, log, disk = Path(work, "qmp"), Path(work, "log"), Path(work, "disk")
+        disk.write_bytes(bytes(8 << 20))
         host = (bench.SETUP +
                 f"echo symbols; cat /proc/kallsyms; echo end\n{command}")
         run = [bench.ROOT / "scripts" / "run", "--no-build", "--timeout", SECONDS, "--share", share,

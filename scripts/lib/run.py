@@ -146,6 +146,9 @@ def parse(argv):
     guest.add_argument("--memory", metavar="SIZE", type=size, default=256 * MIB,
                        help="with K, M or G; default unit M, default 256M")
     host = parser.add_argument_group("the emulated host")
+    host.add_argument("--emulator", metavar="FILE", type=readable,
+                      help="another qemu-system-riscv64 than the project's (give a --host-cpu that it knows, "
+                           "too; where there is no Xdv, duvisor says so)")
     host.add_argument("--forward", metavar="PORT:HOSTPORT", type=ports, action="append", default=[],
                       help="a TCP port of this machine's loopback leads to one of the emulated "
                            "host (may be given again)")
@@ -381,7 +384,7 @@ def qemu_command(args, work):
     if args.host_aia is not None:
         board += f",aia=aplic-imsic,aia-guests={args.host_aia}"
     command = [
-        need(BUILD / "qemu/qemu-system-riscv64"), "-M", board, "-cpu", args.host_cpu,
+        args.emulator or need(BUILD / "qemu/qemu-system-riscv64"), "-M", board, "-cpu", args.host_cpu,
         "-smp", args.host_cpus or max(2, args.cpus), "-m", f"{memory // MIB}M",
         "-display", "none", "-monitor", "none", "-no-reboot", "-no-user-config", "-nodefaults",
         "-bios", need(BUILD / "boot/fw_dynamic.bin"), "-kernel", kernel,

@@ -187,14 +187,14 @@ def table(columns):
     return "\n".join(rows)
 
 
-def executed(columns, show):
+def add_executed(columns, show):
     """Add the row of --run."""
     # Here, as it is bench.py's world, which the rest does not need.
-    import executed as run  # pylint: disable=import-outside-toplevel
+    import executed  # pylint: disable=import-outside-toplevel
 
     try:
-        found = run.measure()
-    except run.bench.Failure as failure:
+        found = executed.measure()
+    except executed.bench.Failure as failure:
         raise Missing(failure) from None
     for name, functions_seen in found.items():
         columns[name]["functions executed for a guest, beyond an idle host's"] = len(functions_seen)
@@ -222,12 +222,12 @@ def main(argv):
     try:
         parts = {"kvm": kvm(), "shim": shim()}
         graph = disassemble(*existing([BUILD / "linux" / "vmlinux"]))
+        columns = {name: measure(graph, *part) for name, part in parts.items()}
+        if args.run:
+            add_executed(columns, args.names)
     except Missing as missing:
         print(f"attack-surface: {missing}", file=sys.stderr)
         return EXIT_MISSING
-    columns = {name: measure(graph, *part) for name, part in parts.items()}
-    if args.run:
-        executed(columns, args.names)
     text = table(columns)
     print(text)
     if args.save:

@@ -77,6 +77,23 @@ def test_turns():
     assert bench.in_turns(["a", "b"], 3) == ["a", "b", "b", "a", "a", "b"]
 
 
+def test_each_round_has_all_columns_and_only_one_goes_without_patches(monkeypatch):
+    hosts = []
+
+    def in_host(script, _, *options, timeout):
+        assert timeout == 9
+        hosts.append((script.split("\n"), bench.UPSTREAM in options))
+        return script + "\n"
+
+    monkeypatch.setattr(bench, "in_host", in_host)
+    text = bench.in_hosts({"duvisor": "a", "kvm": "b", "upstream": "c"}, 2, None, timeout=9)
+    assert hosts == [(["a", "b"], False), (["c"], True), (["c"], True), (["b", "a"], False)]
+    assert text.split() == ["a", "b", "c", "c", "b", "a"]
+    hosts.clear()
+    bench.in_hosts({"duvisor": "a"}, 1, None, timeout=9)
+    assert hosts == [(["a"], False)]
+
+
 def test_dd_counts_the_exits_of_each_row():
     text = "".join(f"virtio-blk@10001000.{name}: {value}\n"
                    for value in (5, 15, 18) for name in ("buffers", "notifications", "interrupts"))
