@@ -25,6 +25,7 @@ WRONG = {
     "memory without number": (["--memory", "G"], "'G' is not a size"),
     "no memory": (["--host-memory", "0"], "'0' is not a size"),
     "no ports": (["--forward", "8080:http"], "'8080:http' is not two TCP ports"),
+    "no emulator": (["--emulator", "/no/qemu"], "/no/qemu: no such file"),
     "wrong timeout": (["--timeout", "-1"], "'-1' is not a time"),
     "exec and shell": (["--exec", "true", "--host-shell"], "not allowed with argument"),
     "words for duvisor with exec": (["--exec", "true", "--", "-x"], "words after --"),
