@@ -34,10 +34,10 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-BUILD = Path(os.environ.get("DUVISOR_BUILD", ROOT / "build"))
+import world
+from world import BUILD, ROOT
+
 OUT = BUILD / "bench"
 BASELINE = BUILD / "baseline" / "qemu"
 UPSTREAM = BUILD / "qemu-upstream" / "qemu-system-riscv64"
@@ -80,17 +80,14 @@ def say(text):
 
 
 def build(args):
-    steps = [["meson", "compile", "-C", BUILD, "boot", "qemu", "bench-programs"]]
+    world.build(*world.MACHINE, "bench-programs")
+    steps = []
     if "qemu" in args.columns:
         steps.append([ROOT / "images" / "build-baseline"])
     if "upstream" in args.columns:
         steps.append([ROOT / "images" / "build-qemu", "upstream"])
     for command in steps:
-        done = subprocess.run([str(word) for word in command], check=False,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                              env={**os.environ, "DUVISOR_BUILD": str(BUILD)})
-        if done.returncode and command is steps[0]:
-            raise Failure("the build failed")
+        subprocess.run(command, check=False, stdin=subprocess.DEVNULL, env={**os.environ, "DUVISOR_BUILD": str(BUILD)})
 
 
 def prepare(args):
@@ -964,7 +961,7 @@ def main(argv):
         for name, function in PARTS.items():
             if args.what == name or (args.what == "all" and name != "servers"):
                 function(args, share)
-    except Failure as failure:
+    except (Failure, world.Failure) as failure:
         say(failure)
         return 1
     return 0

@@ -27,8 +27,9 @@ import threading
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-BUILD = Path(os.environ.get("DUVISOR_BUILD", ROOT / "build"))
+import world
+from world import BUILD
+
 EXIT_USAGE, EXIT_TIMEOUT, EXIT_HOST = 2, 124, 125
 MIB = 1 << 20
 
@@ -192,83 +193,6 @@ def parse(argv):
     if duvisor_args and (args.exec or args.host_shell):
         parser.error("words after -- are for duvisor, which --exec and --host-shell do not start")
     return args
-
-
-# --- building -----------------------------------------------------------------
-
-
-# What the emulated machine is made from, and what comes out of it.
-INPUTS = ("duvisor-core", "kernel-shim", "qemu-patches", "images", "scripts")
-OUTPUTS = ("build.ninja", "qemu/qemu-system-riscv64", "linux/arch/riscv/boot/Image",
-           "duvisor-core/duvisor", "kernel-shim/duvisor.ko", "boot/host.cpio",
-           "boot/guest.cpio.gz", "boot/fw_dynamic.bin", "boot/host-debian.cpio",
-           "boot/debian-Image")
-
-
-def dates(paths):
-    """A text that changes when one of these files does."""
-    lines = []
-    for path in sorted(paths):
-        try:
-            status = os.stat(path)
-        except FileNotFoundError:
-            lines.append(f"{path} -")
-            continue
-        lines.append(f"{path} {status.st_mtime_ns} {status.st_size}")
-    return "\n".join(lines) + "\n"
-
-
-def input_dates():
-    paths = [str(ROOT / name) for name in ("meson.build", "meson_options.txt")]
-    for part in INPUTS:
-        for place, folders, names in os.walk(ROOT / part):
-            folders[:] = [name for name in folders if name != "__pycache__"]
-            paths += [os.path.join(place, name) for name in names]
-    settings = "".join(f"{name}={value}\n" for name, value in sorted(os.environ.items())
-                       if name.startswith("DUVISOR_"))
-    return dates(paths) + settings
-
-
-def output_dates():
-    return dates(str(BUILD / name) for name in OUTPUTS)
-
-
-def build_unless_fresh(args):
-    """
-    To ask the build system takes longer than to boot the host, so it is asked only if a file has another
-    date than after the last build: of the sources or of what was made from them.
-    """
-    stamp = BUILD / "stamp" / "run"
-    inputs = input_dates()
-    in_development = (BUILD / "src" / "qemu" / ".duvisor-dev").exists()
-    with contextlib.suppress(FileNotFoundError):
-        if stamp.read_text(encoding="utf-8") == inputs + output_dates() and not in_development:
-            return
-    build(args)
-    stamp.parent.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(inputs + output_dates(), encoding="utf-8")
-
-
-def build(args):
-    """Bring everything up to date; silent unless something is to be made."""
-    targets = ["qemu", "boot"]
-    subprocess.run([ROOT / "scripts" / "deps"], check=False)
-    (BUILD / "log").mkdir(parents=True, exist_ok=True)
-    log = BUILD / "log" / "compile.log"
-    if not shutil.which("meson"):
-        raise Failure("meson is not installed: run scripts/deps", EXIT_HOST)
-    with open(BUILD / ".lock", "w", encoding="ascii") as lock, open(log, "wb") as out:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        commands = [["meson", "compile", "-C", BUILD, *targets]]
-        if not (BUILD / "build.ninja").exists():
-            commands.insert(0, ["meson", "setup", BUILD, ROOT])
-            say("building; the first time takes a quarter of an hour")
-        for command in commands:
-            done = subprocess.run(command, stdout=out, stdin=subprocess.DEVNULL, check=False)
-            if done.returncode:
-                tail = log.read_text(errors="replace").splitlines()[-20:]
-                print("\n".join(tail), file=sys.stderr)
-                raise Failure(f"the build failed; the whole log is {log}", EXIT_HOST)
 
 
 def need(path):
@@ -512,9 +436,12 @@ def main(argv):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, interrupted)
         if not args.no_build:
-            build_unless_fresh(args)
+            world.build_machine()
         with workspace() as work:
             return run_machine(args, work)
+    except world.Failure as failure:
+        say(failure)
+        return EXIT_HOST
     except Failure as failure:
         say(failure)
         return failure.status

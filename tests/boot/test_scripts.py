@@ -129,51 +129,62 @@ def test_test_says_why_something_failed(project):
 
 @pytest.fixture(name="world")
 def _world(tmp_path, monkeypatch):
-    """scripts/lib/run.py as a module, with a source tree and a build tree that are all but empty."""
-    spec = importlib.util.spec_from_file_location("run", ROOT / "scripts" / "lib" / "run.py")
-    run = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(run)
+    """scripts/lib/world.py as a module, with a source tree and a build tree that are all but empty."""
+    spec = importlib.util.spec_from_file_location("world", ROOT / "scripts" / "lib" / "world.py")
+    world = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(world)
     source, build = tmp_path / "source", tmp_path / "build"
     for path in (source / "meson.build", source / "images" / "init", build / "build.ninja",
                  build / "qemu" / "qemu-system-riscv64"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
-    run.built = 0
+    world.built = 0
 
-    def count_build(_args):
-        run.built += 1
-    monkeypatch.setattr(run, "ROOT", source)
-    monkeypatch.setattr(run, "BUILD", build)
-    monkeypatch.setattr(run, "build", count_build)
-    run.build_unless_fresh(None)
-    assert run.built == 1
-    run.build_unless_fresh(None)
-    assert run.built == 1
-    return run
+    def count_build(*targets):
+        assert targets == world.MACHINE
+        world.built += 1
+    monkeypatch.setattr(world, "ROOT", source)
+    monkeypatch.setattr(world, "BUILD", build)
+    monkeypatch.setattr(world, "build", count_build)
+    world.build_machine()
+    assert world.built == 1
+    world.build_machine()
+    assert world.built == 1
+    return world
 
 
 CHANGES = {
-    "source written": lambda run: (run.ROOT / "images" / "init").write_text("y2"),
-    "source touched": lambda run: os.utime(run.ROOT / "images" / "init", (1, 1)),
-    "source added": lambda run: (run.ROOT / "images" / "new").write_text(""),
-    "source removed": lambda run: (run.ROOT / "images" / "init").unlink(),
-    "product replaced": lambda run: (run.BUILD / "qemu" / "qemu-system-riscv64").write_text("y2"),
-    "product removed": lambda run: (run.BUILD / "build.ninja").unlink(),
+    "source written": lambda world: (world.ROOT / "images" / "init").write_text("y2"),
+    "source touched": lambda world: os.utime(world.ROOT / "images" / "init", (1, 1)),
+    "source added": lambda world: (world.ROOT / "images" / "new").write_text(""),
+    "source removed": lambda world: (world.ROOT / "images" / "init").unlink(),
+    "product replaced": lambda world: (world.BUILD / "qemu" / "qemu-system-riscv64").write_text("y2"),
+    "product removed": lambda world: (world.BUILD / "build.ninja").unlink(),
 }
+
+
+def test_a_world_without_a_build_tree_is_set_up(tmp_path):
+    """With nothing but a clone: here it ends at once, as what is to be built is not to be had."""
+    done = subprocess.run([ROOT / "scripts" / "trap-table"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          check=False, env={**os.environ, "DUVISOR_BUILD": str(tmp_path / "build"),
+                                            "DUVISOR_SOURCES": str(tmp_path)})
+    assert done.returncode == 1
+    assert (tmp_path / "build" / "build.ninja").exists()
+    assert "the build failed; the whole log is" in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_makes_run_build_again(world, change):
     CHANGES[change](world)
-    world.build_unless_fresh(None)
+    world.build_machine()
     assert world.built == 2
-    world.build_unless_fresh(None)
+    world.build_machine()
     assert world.built == 2
 
 
 def test_a_setting_makes_run_build_again(world, monkeypatch):
     monkeypatch.setenv("DUVISOR_SOURCES", "/somewhere")
-    world.build_unless_fresh(None)
+    world.build_machine()
     assert world.built == 2
 
 
@@ -181,6 +192,6 @@ def test_qemu_under_development_is_built_always(world):
     mark = world.BUILD / "src" / "qemu" / ".duvisor-dev"
     mark.parent.mkdir(parents=True)
     mark.touch()
-    world.build_unless_fresh(None)
-    world.build_unless_fresh(None)
+    world.build_machine()
+    world.build_machine()
     assert world.built == 3
