@@ -36,7 +36,7 @@ import sys
 import time
 
 import world
-from world import BUILD, ROOT
+from world import BUILD, ROOT, Failure
 
 OUT = BUILD / "bench"
 BASELINE = BUILD / "baseline" / "qemu"
@@ -66,10 +66,6 @@ LAUNCH = re.compile(r"^launch: first-byte-ns (\d+) cpu-ns (\d+) wall-ns (\d+) rs
 
 LICENSE = "SPDX-License-Identifier: " "GPL-2.0-or-later"
 EXIT_SKIPPED = 77  # what Meson takes for a skipped test
-
-
-class Failure(Exception):
-    pass
 
 
 def say(text):
@@ -152,12 +148,16 @@ def in_hosts(commands, rounds, share, *options, timeout):
              (["upstream"] * ("upstream" in commands), ["--emulator", UPSTREAM, "--host-cpu", "rv64"])]
     text = ""
     for number in range(rounds):
-        turn = -1 if number % 2 else 1
-        for columns, emulator in hosts[::turn]:
+        for columns, emulator in in_turn(hosts, number):
             if columns:
-                text += in_host("\n".join(commands[name] for name in columns[::turn]), share, *options, *emulator,
-                                timeout=timeout)
+                text += in_host("\n".join(commands[name] for name in in_turn(columns, number)), share, *options,
+                                *emulator, timeout=timeout)
     return text
+
+
+def in_turn(columns, number):
+    """Who goes first changes from round to round."""
+    return columns[::-1] if number % 2 else columns
 
 
 def payload_command(column, payload, cpus=1, mode=""):
@@ -651,9 +651,7 @@ def server_command(column, cpus, args):
 
 
 def in_turns(columns, rounds):
-    """Who goes first changes from round to round."""
-    return [column for number in range(rounds)
-            for column in (columns if number % 2 == 0 else columns[::-1])]
+    return [column for number in range(rounds) for column in in_turn(columns, number)]
 
 
 def overall(results):
@@ -961,7 +959,7 @@ def main(argv):
         for name, function in PARTS.items():
             if args.what == name or (args.what == "all" and name != "servers"):
                 function(args, share)
-    except (Failure, world.Failure) as failure:
+    except Failure as failure:
         say(failure)
         return 1
     return 0

@@ -10,14 +10,13 @@ exit status: 0, or 1 if something that is to be measured is not built.
 
 import argparse
 import bisect
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-BUILD = Path(os.environ.get("DUVISOR_BUILD", ROOT / "build"))
+from world import BUILD, ROOT
+
 DOCS = ROOT / "docs" / "performance.md"
 TOOLS = "riscv64-linux-gnu-"
 EXIT_MISSING = 1

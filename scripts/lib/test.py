@@ -14,15 +14,13 @@ exit status: 0 if all passed, 1 if any failed, 2 wrong usage, 125 if nothing cou
 import argparse
 import fcntl
 import json
-import os
 import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-BUILD = Path(os.environ.get("DUVISOR_BUILD", ROOT / "build"))
+from world import BUILD, ROOT
+
 PASSED = {"OK", "EXPECTEDFAIL"}
 EXIT_FAILED, EXIT_USAGE, EXIT_NOTHING = 1, 2, 125
 
