@@ -33,7 +33,7 @@ struct device_ops {
 	int (*read)(struct device *dev, uint64_t off, unsigned int len, uint64_t *val);
 	int (*write)(struct device *dev, uint64_t off, unsigned int len, uint64_t val);
 
-	/* Shortcuts for registers that need no lock (hot.h); both or none. */
+	/* Shortcuts for frequent registers (hot.h); both or none. */
 	hot_load_fn *hot_load;
 	hot_store_fn *hot_store;
 

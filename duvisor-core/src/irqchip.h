@@ -6,12 +6,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "hot.h"
+#include "hot_lock.h"
+
 struct vm;
 
-/* Embedded in the interrupt controller's device. */
+/* Embedded in the interrupt controller's device, which makes and destroys the lock. */
 struct irqchip {
+	struct hot_lock lock; /* the controller's */
 	/* Line irq (> 0) now has this level. Any member thread; must not block. */
 	void (*set_line)(struct irqchip *chip, unsigned int irq, bool level);
+	/* The same for hot code (hot.h), with the lock held. */
+	hot_line_fn *hot_line;
 	/* How the device tree names a line: the controller's node, cells of a specifier (1 or 2), the second cell. */
 	uint32_t phandle, cells, type;
 };
@@ -24,5 +30,14 @@ void irqchip_register(struct vm *vm, struct irqchip *chip);
  * with the lock of its device held. Without a controller, or with irq 0, nothing happens.
  */
 void irqchip_set_line(struct vm *vm, unsigned int irq, bool level);
+
+/*
+ * The controller, if it could be entered; hot_leave(&chip->lock) must follow. NULL: there is none, or somebody else is in
+ * it. Hot code only.
+ */
+static inline struct irqchip *irqchip_hot_enter(struct irqchip *chip)
+{
+	return chip && hot_enter(&chip->lock) ? chip : NULL;
+}
 
 #endif

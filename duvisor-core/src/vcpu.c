@@ -105,27 +105,11 @@ void vcpu_kick(struct vcpu *vcpu, uint32_t bits)
 
 void vcpu_sync_ext_irq(const struct vcpu *vcpu)
 {
-	if (vcpu->imsic) {
-		/* In this order: who posts between the two has sent before, and is seen by the second. */
-		hart_clear_huvip(HUVIP_VSEIP);
-		atomic_thread_fence(memory_order_seq_cst);
-		if (imsic_file_output(vcpu->imsic))
-			hart_set_huvip(HUVIP_VSEIP);
-	} else if (atomic_load(&vcpu->ext_irq)) {
+	/* In this order: who posts between the two has changed what is looked at before, and is seen by the second. */
+	hart_clear_huvip(HUVIP_VSEIP);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (vcpu->imsic ? imsic_file_output(vcpu->imsic) : atomic_load(&vcpu->ext_irq) != 0)
 		hart_set_huvip(HUVIP_VSEIP);
-	} else {
-		hart_clear_huvip(HUVIP_VSEIP);
-	}
-}
-
-void vcpu_set_ext_irq(struct vcpu *vcpu, bool level)
-{
-	if (atomic_exchange(&vcpu->ext_irq, level) == level)
-		return;
-	if (vcpu == self)
-		vcpu_sync_ext_irq(vcpu);
-	else
-		vcpu_kick(vcpu, VCPU_REQ_EXT_IRQ);
 }
 
 /*
@@ -137,6 +121,18 @@ static void post_or_kick(struct vcpu *vcpu, unsigned int post, uint32_t request)
 	if (hart_post(vcpu->index, post) && !atomic_load(&vcpu->sleeping))
 		return;
 	vcpu_kick(vcpu, request);
+}
+
+void vcpu_set_ext_irq(struct vcpu *vcpu, bool level)
+{
+	if (atomic_exchange(&vcpu->ext_irq, level) == level)
+		return;
+	if (vcpu == self)
+		vcpu_sync_ext_irq(vcpu);
+	else if (level)
+		post_or_kick(vcpu, HUVIP_VSEIP, VCPU_REQ_EXT_IRQ);
+	else
+		vcpu_kick(vcpu, VCPU_REQ_EXT_IRQ);
 }
 
 void vcpu_send_ipi(struct vcpu *vcpu)

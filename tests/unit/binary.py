@@ -129,8 +129,9 @@ def check_checker() -> str:
     return (f"not found: {missed}" if missed else "") + (f" wrongly found: {wrong}" if wrong else "")
 
 
-# What entry.S has saved when it calls a function for hot registers: zero, ra, sp, t0, t1, a0-a3.
+# What entry.S has saved when it calls a function for hot registers: zero, ra, sp, t0, t1, a0-a3. In t2 is the vCPU.
 HOT_REGISTERS = {0, 1, 2, 5, 6, 10, 11, 12, 13}
+HOT_VCPU = 7
 
 
 def hot_violations(text: str) -> tuple[int, list[str]]:
@@ -139,7 +140,7 @@ def hot_violations(text: str) -> tuple[int, list[str]]:
     inside = False
     for line in text.splitlines():
         if line.endswith(">:"):
-            inside = re.search(r"_hot_(load|store)>:$", line) is not None
+            inside = re.search(r"_hot_(load|store|line)>:$", line) is not None
             functions += inside
             continue
         fields = line.split("\t")
@@ -147,8 +148,10 @@ def hot_violations(text: str) -> tuple[int, list[str]]:
             continue
         name, operands = fields[2], "".join(fields[3:]).split("<")[0]
         used = {int(n) for n in re.findall(r"\bx(\d+)\b", operands)}
-        call = name in ("jal", "jalr", "c.jalr") and not operands.startswith("x0,")
-        if call or used - HOT_REGISTERS:
+        # Through pointers they call one another.
+        call = name == "jal" and not operands.startswith("x0,")
+        copies_vcpu = name == "c.mv" and operands.endswith(f",x{HOT_VCPU}")
+        if call or used - HOT_REGISTERS - ({HOT_VCPU} if copies_vcpu else set()):
             bad.append(f"{name} {operands}")
     return functions, bad
 
@@ -169,9 +172,9 @@ def check_hot(binary: Path) -> str:
 
 def check_hot_checker() -> str:
     """Each way to break the rule, assembled here, must be found."""
-    wrong = ["mv a4, a0", "ld t2, 0(a0)", "sd s0, 0(sp)", "c.mv a5, a0", "jal hot", "jalr a0",
+    wrong = ["mv a4, a0", "ld t2, 0(a0)", "sd s0, 0(sp)", "c.mv a5, a0", "jal hot", "mv t2, a0",
              "add a0, gp, a1", "amoor.w a0, t3, (a1)"]
-    right = "ld a0, 0(a1); c.mv t0, a2; sd a3, 8(sp); beqz t1, hot; j hot; ret"
+    right = "ld a0, 0(a1); c.mv t0, a2; sd a3, 8(sp); beqz t1, hot; j hot; mv a1, t2; jalr a0; ret"
     source = f"hot:\n.type x_hot_load, @function\nx_hot_load: {right}\n"
     source += ".type x_hot_store, @function\nx_hot_store: " + "; ".join(wrong) + "\n"
     with tempfile.TemporaryDirectory() as where:

@@ -29,7 +29,13 @@ static void virtio_set_line(struct irqchip *chip, unsigned int irq, bool level)
 	virtio_lines[irq] = level;
 }
 
-static struct irqchip virtio_chip = {.set_line = virtio_set_line};
+static uint64_t virtio_hot_line(struct irqchip *chip, uint64_t irq, bool level)
+{
+	virtio_set_line(chip, (unsigned int)irq, level);
+	return 0;
+}
+
+static struct irqchip virtio_chip = {.set_line = virtio_set_line, .hot_line = virtio_hot_line};
 
 static inline uint32_t reg_in(unsigned int slot, unsigned int reg)
 {

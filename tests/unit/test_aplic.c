@@ -49,7 +49,7 @@ static int teardown(void **state)
 
 static void line(unsigned int irq, bool level)
 {
-	irqchip_set_line(&board.vm, irq, level);
+	board_set_line(irq, level);
 }
 
 /* How often identity id has arrived at hart since this was asked last: 0 or 1. */

@@ -37,7 +37,7 @@ static void enable(unsigned int hart, unsigned int irq, unsigned int priority)
 
 static void line(unsigned int irq, bool level)
 {
-	irqchip_set_line(&board.vm, irq, level);
+	board_set_line(irq, level);
 }
 
 static bool is_pending(unsigned int irq)
@@ -319,7 +319,7 @@ static void *raise_lines(void *arg)
 	for (unsigned int i = 1; i <= ROUNDS; i++) {
 		while (round_now < i)
 			;
-		line(10, true);
+		irqchip_set_line(&board.vm, 10, true);
 		round_done = i;
 	}
 	return NULL;

@@ -28,7 +28,13 @@ static void set_line(struct irqchip *chip, unsigned int irq, bool level)
 	uart_line = level;
 }
 
-static struct irqchip chip = {.set_line = set_line};
+static uint64_t hot_line(struct irqchip *irqchip, uint64_t irq, bool level)
+{
+	set_line(irqchip, (unsigned int)irq, level);
+	return 0;
+}
+
+static struct irqchip chip = {.set_line = set_line, .hot_line = hot_line};
 
 static int setup(void **state)
 {

@@ -170,11 +170,11 @@ static void test_kick_rings(void **state)
 static void test_ext_irq_level(void **state)
 {
 	(void)state;
+	/* To a vCPU that runs it is no exit. */
 	hart_fake_resident[0] = 1;
 	vcpu_set_ext_irq(vcpu, true);
-	assert_int_equal(hart_fake_posted[0], HUPOST_DOORBELL);
-	assert_true(vcpu_prepare(vcpu));
-	assert_int_equal(hart_read_huvip(), HUVIP_VSEIP);
+	assert_int_equal(hart_fake_posted[0], HUVIP_VSEIP);
+	assert_int_equal(vcpu->request, 0);
 	/* The same level again is nothing new. */
 	hart_fake_posted[0] = 0;
 	vcpu_set_ext_irq(vcpu, true);
@@ -182,12 +182,19 @@ static void test_ext_irq_level(void **state)
 	assert_int_equal(vcpu->request, 0);
 	/* Up and down before the vCPU looked: the last level counts. */
 	vcpu_set_ext_irq(vcpu, false);
+	assert_int_equal(hart_fake_posted[0], HUPOST_DOORBELL);
 	vcpu_set_ext_irq(vcpu, true);
 	assert_true(vcpu_prepare(vcpu));
 	assert_int_equal(hart_read_huvip(), HUVIP_VSEIP);
 	vcpu_set_ext_irq(vcpu, false);
 	assert_true(vcpu_prepare(vcpu));
 	assert_int_equal(hart_read_huvip(), 0);
+	/* Nor is it lost where the vCPU is on no hart. */
+	hart_fake_resident[0] = 0;
+	vcpu_set_ext_irq(vcpu, true);
+	assert_int_equal(vcpu->request, VCPU_REQ_EXT_IRQ);
+	assert_true(vcpu_prepare(vcpu));
+	assert_int_equal(hart_read_huvip(), HUVIP_VSEIP);
 }
 
 static void test_ipi_to_sleeper(void **state)

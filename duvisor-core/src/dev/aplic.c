@@ -6,10 +6,10 @@
  */
 #include <errno.h>
 #include <libfdt.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "aplic.h"
 #include "board.h"
 #include "bus.h"
 #include "device.h"
@@ -18,8 +18,6 @@
 #include "irqchip.h"
 #include "vm.h"
 
-#define SOURCES 97 /* source 0 does not exist */
-#define WORDS ((SOURCES + 31) / 32)
 #define BITMAP_SIZE (4ULL * WORDS)
 
 #define DOMAINCFG 0x0000
@@ -43,39 +41,9 @@
 #define SOURCECFG_D (1U << 10)
 #define SOURCECFG_SM 0x7U
 
-/* Guest index 0 only: the harts of a guest have no guests. */
-#define TARGET_HART_SHIFT 18
-#define TARGET_EIID 0x7ffU
-#define TARGET_MASK (0x3fffU << TARGET_HART_SHIFT | TARGET_EIID)
-
 /* Cells of an interrupt specifier: source, and its type as in Linux' bindings. */
 #define CELLS 2
 #define TYPE_LEVEL_HIGH 4
-
-enum mode {
-	INACTIVE = 0,
-	DETACHED = 1,
-	EDGE_RISE = 4,
-	EDGE_FALL = 5,
-	LEVEL_HIGH = 6,
-	LEVEL_LOW = 7
-};
-
-struct source {
-	uint32_t mode; /* enum mode */
-	uint32_t target;
-	bool line; /* the wire */
-	bool pending;
-	bool enabled;
-};
-
-struct aplic {
-	struct device dev;
-	struct irqchip chip;
-	pthread_mutex_t lock;             /* protects what follows */
-	bool on;                          /* domaincfg.IE */
-	struct source source[WORDS * 32]; /* those that do not exist stay inactive */
-};
 
 /* What the wire means in the source's mode (section 4.5.2, "rectified input value"). */
 static bool rectified(const struct source *src)
@@ -137,12 +105,12 @@ static void aplic_set_line(struct irqchip *chip, unsigned int irq, bool level)
 
 	if (!irq || irq >= SOURCES)
 		return;
-	pthread_mutex_lock(&aplic->lock);
+	hot_lock(&aplic->chip.lock);
 	src = &aplic->source[irq];
 	before = rectified(src);
 	src->line = level;
 	input_changed(aplic, src, before);
-	pthread_mutex_unlock(&aplic->lock);
+	hot_unlock(&aplic->chip.lock);
 }
 
 /* Software makes a source pending; that of a level must be asserted (section 4.7). */
@@ -312,9 +280,9 @@ static int aplic_read(struct device *dev, uint64_t off, unsigned int len, uint64
 
 	if (len != 4)
 		return -EINVAL;
-	pthread_mutex_lock(&aplic->lock);
+	hot_lock(&aplic->chip.lock);
 	*val = read_register(aplic, off);
-	pthread_mutex_unlock(&aplic->lock);
+	hot_unlock(&aplic->chip.lock);
 	return 0;
 }
 
@@ -324,9 +292,9 @@ static int aplic_write(struct device *dev, uint64_t off, unsigned int len, uint6
 
 	if (len != 4)
 		return -EINVAL;
-	pthread_mutex_lock(&aplic->lock);
+	hot_lock(&aplic->chip.lock);
 	write_register(aplic, off, (uint32_t)val);
-	pthread_mutex_unlock(&aplic->lock);
+	hot_unlock(&aplic->chip.lock);
 	return 0;
 }
 
@@ -335,10 +303,10 @@ static void aplic_reset(struct device *dev)
 {
 	struct aplic *aplic = container_of(dev, struct aplic, dev);
 
-	pthread_mutex_lock(&aplic->lock);
+	hot_lock(&aplic->chip.lock);
 	aplic->on = false;
 	memset(aplic->source, 0, sizeof(aplic->source));
-	pthread_mutex_unlock(&aplic->lock);
+	hot_unlock(&aplic->chip.lock);
 }
 
 static int aplic_fdt(const struct device *dev, void *fdt)
@@ -360,7 +328,7 @@ static void aplic_destroy(struct device *dev)
 {
 	struct aplic *aplic = container_of(dev, struct aplic, dev);
 
-	pthread_mutex_destroy(&aplic->lock);
+	hot_lock_destroy(&aplic->chip.lock);
 	free(aplic);
 }
 
@@ -383,10 +351,11 @@ int aplic_create(struct vm *vm)
 	aplic->dev = (struct device){
 		.ops = &aplic_ops, .vm = vm, .base = BOARD_APLIC_BASE, .size = BOARD_APLIC_SIZE};
 	aplic->chip = (struct irqchip){.set_line = aplic_set_line,
+				       .hot_line = aplic_hot_line,
 				       .phandle = FDT_TREE_PHANDLE_APLIC,
 				       .cells = CELLS,
 				       .type = TYPE_LEVEL_HIGH};
-	pthread_mutex_init(&aplic->lock, NULL);
+	hot_lock_init(&aplic->chip.lock);
 	err = bus_add(&vm->bus, &aplic->dev);
 	if (err) {
 		aplic_destroy(&aplic->dev);

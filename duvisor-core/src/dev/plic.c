@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <libfdt.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,37 +27,36 @@ static uint32_t peek(const _Atomic uint32_t *word)
 	return atomic_load_explicit(word, memory_order_relaxed);
 }
 
-/*
- * The enabled pending source of the highest priority above threshold, the lowest number among
- * equals; 0 if there is none. Priority 0 never interrupts.
- */
-static unsigned int best_source(const struct plic *plic, const struct context *ctx,
-				uint32_t threshold)
+/* Priority 0 never interrupts; of equals the lowest number is the best (section 5 of the specification). */
+static void look_for_ready(const struct plic *plic, struct context *ctx)
 {
-	uint32_t best_priority = threshold;
-	unsigned int best = 0;
+	uint32_t best_priority = 0;
 
+	ctx->ready = ctx->best = 0;
 	for (unsigned int w = 0; w < WORDS; w++) {
-		uint32_t ready = peek(&plic->pending[w]) & peek(&ctx->enable[w]);
+		uint32_t pending = peek(&plic->pending[w]) & peek(&ctx->enable[w]);
 
-		while (ready) {
-			unsigned int irq = w * 32 + (unsigned int)__builtin_ctz(ready);
+		while (pending) {
+			unsigned int irq = w * 32 + (unsigned int)__builtin_ctz(pending);
+			uint32_t priority = peek(&plic->priority[irq]);
 
-			ready &= ready - 1;
-			if (peek(&plic->priority[irq]) > best_priority) {
-				best_priority = peek(&plic->priority[irq]);
-				best = irq;
+			pending &= pending - 1;
+			ctx->ready += priority != 0;
+			if (priority > best_priority) {
+				best_priority = priority;
+				ctx->best = irq;
 			}
 		}
 	}
-	return best;
 }
 
 static void update_output(struct plic *plic, unsigned int hart)
 {
 	struct context *ctx = &plic->context[hart];
-	bool output = best_source(plic, ctx, ctx->threshold) != 0;
+	bool output;
 
+	look_for_ready(plic, ctx);
+	output = ctx->ready && peek(&plic->priority[ctx->best]) > ctx->threshold;
 	if (output == ctx->output)
 		return;
 	ctx->output = output;
@@ -96,20 +94,20 @@ static void plic_set_line(struct irqchip *chip, unsigned int irq, bool level)
 
 	if (irq >= SOURCES)
 		return;
-	pthread_mutex_lock(&plic->lock);
+	hot_lock(&plic->chip.lock);
 	if (level)
 		plic->level[irq / 32] |= bit;
 	else
 		plic->level[irq / 32] &= ~bit;
 	if (gateway_forward(plic, irq))
 		update_outputs(plic);
-	pthread_mutex_unlock(&plic->lock);
+	hot_unlock(&plic->chip.lock);
 }
 
 /* Claims ignore the threshold (section 8). */
-static uint32_t claim(struct plic *plic, struct context *ctx)
+static uint32_t claim(struct plic *plic, const struct context *ctx)
 {
-	unsigned int irq = best_source(plic, ctx, 0);
+	unsigned int irq = ctx->ready ? ctx->best : 0;
 
 	if (irq) {
 		plic->pending[irq / 32] &= ~(1U << (irq % 32));
@@ -182,7 +180,7 @@ static int plic_read(struct device *dev, uint64_t off, unsigned int len, uint64_
 	if (len != 4)
 		return -EINVAL;
 	*val = 0;
-	pthread_mutex_lock(&plic->lock);
+	hot_lock(&plic->chip.lock);
 	if (off >= CONTEXT_BASE) {
 		*val = read_context(plic, off - CONTEXT_BASE);
 	} else if (off >= ENABLE_BASE) {
@@ -195,18 +193,33 @@ static int plic_read(struct device *dev, uint64_t off, unsigned int len, uint64_
 	} else if (off / 4 < SOURCES) {
 		*val = plic->priority[off / 4];
 	}
-	pthread_mutex_unlock(&plic->lock);
+	hot_unlock(&plic->chip.lock);
 	return 0;
+}
+
+static void find_owner(struct plic *plic, unsigned int irq)
+{
+	unsigned int enabled = 0;
+
+	plic->owner[irq] = OWNER_NONE;
+	for (unsigned int hart = 0; hart < plic->dev.vm->vcpu_count; hart++) {
+		if (!(peek(&plic->context[hart].enable[irq / 32]) >> (irq % 32) & 1))
+			continue;
+		plic->owner[irq] = enabled++ ? OWNER_NONE : (uint8_t)hart;
+	}
 }
 
 static void write_enable(struct plic *plic, uint64_t off, uint32_t val)
 {
 	_Atomic uint32_t *word = enable_word(plic, off);
+	unsigned int first = off % ENABLE_STRIDE / 4 * 32;
 
 	if (!word)
 		return;
 	/* There is no source 0. */
-	*word = off % ENABLE_STRIDE ? val : val & ~1U;
+	*word = first ? val : val & ~1U;
+	for (unsigned int irq = first; irq < first + 32; irq++)
+		find_owner(plic, irq);
 	update_outputs(plic);
 }
 
@@ -216,7 +229,7 @@ static int plic_write(struct device *dev, uint64_t off, unsigned int len, uint64
 
 	if (len != 4)
 		return -EINVAL;
-	pthread_mutex_lock(&plic->lock);
+	hot_lock(&plic->chip.lock);
 	if (off >= CONTEXT_BASE) {
 		write_context(plic, off - CONTEXT_BASE, (uint32_t)val);
 	} else if (off >= ENABLE_BASE) {
@@ -225,7 +238,7 @@ static int plic_write(struct device *dev, uint64_t off, unsigned int len, uint64
 		plic->priority[off / 4] = (uint32_t)val & PRIORITY_MASK;
 		update_outputs(plic);
 	}
-	pthread_mutex_unlock(&plic->lock);
+	hot_unlock(&plic->chip.lock);
 	return 0;
 }
 
@@ -234,17 +247,18 @@ static void plic_reset(struct device *dev)
 {
 	struct plic *plic = container_of(dev, struct plic, dev);
 
-	pthread_mutex_lock(&plic->lock);
+	hot_lock(&plic->chip.lock);
 	memset(plic->priority, 0, sizeof(plic->priority));
 	memset(plic->level, 0, sizeof(plic->level));
 	memset(plic->pending, 0, sizeof(plic->pending));
 	memset(plic->claimed, 0, sizeof(plic->claimed));
+	memset(plic->owner, OWNER_NONE, sizeof(plic->owner));
 	for (unsigned int hart = 0; hart < VM_MAX_VCPUS; hart++) {
 		memset(plic->context[hart].enable, 0, sizeof(plic->context[hart].enable));
 		plic->context[hart].threshold = 0;
 	}
 	update_outputs(plic);
-	pthread_mutex_unlock(&plic->lock);
+	hot_unlock(&plic->chip.lock);
 }
 
 static int plic_fdt(const struct device *dev, void *fdt)
@@ -277,7 +291,7 @@ static void plic_destroy(struct device *dev)
 {
 	struct plic *plic = container_of(dev, struct plic, dev);
 
-	pthread_mutex_destroy(&plic->lock);
+	hot_lock_destroy(&plic->chip.lock);
 	free(plic);
 }
 
@@ -301,9 +315,12 @@ int plic_create(struct vm *vm)
 		return -ENOMEM;
 	plic->dev = (struct device){
 		.ops = &plic_ops, .vm = vm, .base = BOARD_PLIC_BASE, .size = BOARD_PLIC_SIZE};
-	plic->chip = (struct irqchip){
-		.set_line = plic_set_line, .phandle = FDT_TREE_PHANDLE_PLIC, .cells = 1};
-	pthread_mutex_init(&plic->lock, NULL);
+	plic->chip = (struct irqchip){.set_line = plic_set_line,
+				      .hot_line = plic_hot_line,
+				      .phandle = FDT_TREE_PHANDLE_PLIC,
+				      .cells = 1};
+	hot_lock_init(&plic->chip.lock);
+	memset(plic->owner, OWNER_NONE, sizeof(plic->owner));
 	err = bus_add(&vm->bus, &plic->dev);
 	if (err) {
 		plic_destroy(&plic->dev);

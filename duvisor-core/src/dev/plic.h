@@ -3,7 +3,6 @@
 #ifndef DUVISOR_DEV_PLIC_H
 #define DUVISOR_DEV_PLIC_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -28,25 +27,32 @@ struct context {
 	_Atomic uint32_t enable[WORDS];
 	uint32_t threshold;
 	bool output; /* what the vCPU was told last */
+	/* Sources that are pending, enabled and of a priority above 0: how many, and the one that a claim gives. */
+	unsigned int ready;
+	unsigned int best;
 };
 
+/* plic.owner: a source that is enabled in no context, or in more than one. */
+#define OWNER_NONE 0xff
+
 /*
- * The lock protects what follows it, but priority and enable bits may also be stored without it
- * (plic_hot.c), if the store can have no consequence: if the source is not pending. Who makes a source pending looks at them
- * afterwards, who stores them looks at pending afterwards, all sequentially consistent: one sees the other.
+ * chip.lock protects what follows it, but priorities may also be stored without it (plic_hot.c), if the store can
+ * have no consequence: if the source is not pending. Who makes a source pending looks at its priority
+ * afterwards, who stores that looks at pending afterwards, all sequentially consistent: one sees the other.
  */
 struct plic {
 	struct device dev;
 	struct irqchip chip;
-	pthread_mutex_t lock;
 	_Atomic uint32_t priority[SOURCES];
 	uint32_t level[WORDS];           /* the wires */
 	_Atomic uint32_t pending[WORDS]; /* the IP bits */
 	uint32_t claimed[WORDS];         /* gateways that wait for a completion */
+	uint8_t owner[SOURCES];          /* the hart of the one context that has it enabled */
 	struct context context[VM_MAX_VCPUS];
 };
 
 hot_load_fn plic_hot_load;
 hot_store_fn plic_hot_store;
+hot_line_fn plic_hot_line;
 
 #endif

@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <libfdt.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "board.h"
@@ -22,12 +21,6 @@
 #include "irqchip.h"
 #include "uart16550.h"
 #include "vm.h"
-
-#define IER_RDI 0x01
-#define IER_THRI 0x02
-#define IER_RLSI 0x04
-#define IER_MSI 0x08
-#define IER_ALL 0x0f
 
 #define IIR_NONE 0x01
 #define IIR_MSI 0x00
@@ -41,8 +34,6 @@
 #define FCR_CLEAR_RX 0x02
 #define FCR_CLEAR_TX 0x04
 #define FCR_TRIGGER 0xc0
-
-#define LCR_DLAB 0x80
 
 #define MCR_DTR 0x01
 #define MCR_RTS 0x02
@@ -60,7 +51,6 @@
 #define MSR_DDSR 0x02
 #define MSR_TERI 0x04
 #define MSR_DDCD 0x08
-#define MSR_DELTA 0x0f
 #define MSR_CTS 0x10
 #define MSR_DSR 0x20
 #define MSR_RI 0x40
@@ -108,6 +98,11 @@ static size_t rx_count(const struct uart *uart)
 	if ((uart->mcr & MCR_LOOP) || !((uart->ier & IER_RDI) || uart->listening))
 		return 0;
 	return console_read_pending(uart->dev.vm->console);
+}
+
+static void look_for_input(struct uart *uart)
+{
+	uart->input = console_read_pending(uart->dev.vm->console) != 0;
 }
 
 /* The most urgent enabled interrupt, in the order of the data sheet's table. */
@@ -172,6 +167,7 @@ static uint8_t read_rbr(struct uart *uart)
 		fifo_drop(&uart->loop);
 	} else if (rx_count(uart)) {
 		console_read(uart->dev.vm->console, &uart->rbr, 1);
+		look_for_input(uart);
 	}
 	return uart->rbr;
 }
@@ -316,13 +312,13 @@ static int uart_read(struct device *dev, uint64_t off, unsigned int len, uint64_
 	(void)len;
 	if (off >= REGISTERS)
 		return -ENXIO;
-	pthread_mutex_lock(&uart->lock);
+	hot_lock(&uart->lock);
 	*val = read_register(uart, off);
 	uart->polled = off == LSR;
 	if (off != LSR && off != RBR_THR)
 		uart->listening = false;
 	update_irq(uart);
-	pthread_mutex_unlock(&uart->lock);
+	hot_unlock(&uart->lock);
 	return 0;
 }
 
@@ -333,11 +329,11 @@ static int uart_write(struct device *dev, uint64_t off, unsigned int len, uint64
 	(void)len;
 	if (off >= REGISTERS)
 		return -ENXIO;
-	pthread_mutex_lock(&uart->lock);
+	hot_lock(&uart->lock);
 	write_register(uart, off, (uint8_t)val);
 	uart->polled = false;
 	update_irq(uart);
-	pthread_mutex_unlock(&uart->lock);
+	hot_unlock(&uart->lock);
 	return 0;
 }
 
@@ -346,10 +342,11 @@ static void console_changed(void *opaque)
 {
 	struct uart *uart = opaque;
 
-	pthread_mutex_lock(&uart->lock);
+	hot_lock(&uart->lock);
+	look_for_input(uart);
 	drain_tx(uart);
 	update_irq(uart);
-	pthread_mutex_unlock(&uart->lock);
+	hot_unlock(&uart->lock);
 }
 
 static void set_defaults(struct uart *uart)
@@ -369,10 +366,10 @@ static void uart_reset(struct device *dev)
 {
 	struct uart *uart = container_of(dev, struct uart, dev);
 
-	pthread_mutex_lock(&uart->lock);
+	hot_lock(&uart->lock);
 	set_defaults(uart);
 	update_irq(uart);
-	pthread_mutex_unlock(&uart->lock);
+	hot_unlock(&uart->lock);
 }
 
 static int uart_fdt(const struct device *dev, void *fdt)
@@ -391,7 +388,7 @@ static void uart_destroy(struct device *dev)
 	struct uart *uart = container_of(dev, struct uart, dev);
 
 	console_set_listener(dev->vm->console, NULL, NULL);
-	pthread_mutex_destroy(&uart->lock);
+	hot_lock_destroy(&uart->lock);
 	free(uart);
 }
 
@@ -418,14 +415,15 @@ int uart16550_create(struct vm *vm)
 				    .base = BOARD_UART_BASE,
 				    .size = BOARD_UART_SIZE,
 				    .irq = BOARD_UART_IRQ};
-	pthread_mutex_init(&uart->lock, NULL);
+	hot_lock_init(&uart->lock);
 	set_defaults(uart);
 	err = bus_add(&vm->bus, &uart->dev);
 	if (err) {
-		pthread_mutex_destroy(&uart->lock);
+		hot_lock_destroy(&uart->lock);
 		free(uart);
 		return err;
 	}
 	console_set_listener(vm->console, console_changed, uart);
+	look_for_input(uart);
 	return 0;
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the UART is made of: for uart16550.c and its hot register only. */
+/* What the UART is made of: for uart16550.c and its hot registers only. */
 #ifndef DUVISOR_DEV_UART16550_H
 #define DUVISOR_DEV_UART16550_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
 #include "device.h"
+#include "hot_lock.h"
 
 /* Registers; the first two are the divisor latch while LCR.DLAB is set. */
 #define RBR_THR 0
@@ -20,6 +20,16 @@
 #define SCR 7
 #define REGISTERS 8
 
+#define IER_RDI 0x01
+#define IER_THRI 0x02
+#define IER_RLSI 0x04
+#define IER_MSI 0x08
+#define IER_ALL 0x0f
+
+#define LCR_DLAB 0x80
+
+#define MSR_DELTA 0x0f
+
 #define FIFO_SIZE 16
 
 struct fifo {
@@ -30,7 +40,7 @@ struct fifo {
 
 struct uart {
 	struct device dev;
-	pthread_mutex_t lock; /* protects what follows */
+	struct hot_lock lock; /* protects what follows */
 	uint8_t ier;
 	uint8_t fcr;
 	uint8_t lcr;
@@ -44,6 +54,7 @@ struct uart {
 	_Atomic bool polled;    /* the last access was a read of LSR */
 	_Atomic bool listening; /* the guest polls for input */
 	bool level;             /* of the interrupt line */
+	bool input;             /* the console may have some */
 	struct fifo tx;         /* bytes that the console has no room for */
 	struct fifo loop;       /* received in loopback mode */
 };

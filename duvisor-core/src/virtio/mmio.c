@@ -658,6 +658,8 @@ static const struct device_ops mmio_ops = {
 	.reset = mmio_reset,
 	.read = mmio_read,
 	.write = mmio_write,
+	.hot_load = virtio_hot_load,
+	.hot_store = virtio_hot_store,
 	.fdt = mmio_fdt,
 	.destroy = mmio_destroy,
 };

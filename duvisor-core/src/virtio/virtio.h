@@ -115,6 +115,10 @@ struct virtio_init {
  */
 int virtio_init(struct virtio *dev, struct vm *vm, const struct virtio_init *init);
 
+/* Registers of any such device, for vCPUs (hot.h). */
+hot_load_fn virtio_hot_load;
+hot_store_fn virtio_hot_store;
+
 /* All that follows: the I/O thread. */
 
 /* What a device has done since the VM began, resets included. */
