@@ -24,11 +24,10 @@ void asm_offsets(void)
 	OFFSET("VM_VCPU", vm, vcpu);
 	OFFSET("VM_HART", vm, hart);
 	VALUE("HART_ID_SHIFT", HART_ID_SHIFT);
-	OFFSET("DEVICE_OPS", device, ops);
 	OFFSET("DEVICE_BASE", device, base);
 	OFFSET("DEVICE_SIZE", device, size);
-	OFFSET("DEVICE_OPS_HOT_LOAD", device_ops, hot_load);
-	OFFSET("DEVICE_OPS_HOT_STORE", device_ops, hot_store);
+	OFFSET("DEVICE_HOT_LOAD", device, hot_load);
+	OFFSET("DEVICE_HOT_STORE", device, hot_store);
 	VALUE("HOT_PLACES", HOT_PLACES);
 	VALUE("HOT_SHIFT_PAGE", HOT_SHIFT_PAGE);
 	VALUE("HOT_SHIFT_AREA", HOT_SHIFT_AREA);

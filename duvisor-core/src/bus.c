@@ -38,6 +38,8 @@ int bus_add(struct bus *bus, struct device *dev)
 		return -EBUSY;
 	memmove(&bus->dev[i + 1], &bus->dev[i], (bus->count - i) * sizeof(bus->dev[0]));
 	bus->dev[i] = dev;
+	dev->hot_load = dev->ops->hot_load;
+	dev->hot_store = dev->ops->hot_store;
 	bus->count++;
 	return 0;
 }

@@ -53,6 +53,9 @@ struct device {
 	gpa_t base;
 	uint64_t size;
 	unsigned int irq; /* line of the interrupt controller, 0 = none */
+	/* Those of ops, by bus_add(): at hand for entry.S. */
+	hot_load_fn *hot_load;
+	hot_store_fn *hot_store;
 };
 
 /* Create a device that is only struct device and put it on vm's bus, which owns it then. 0 or -errno. */

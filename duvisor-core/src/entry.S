@@ -208,44 +208,38 @@ hart_exit:
 	j	.Lecall_value
 
 /*
- * Loads and stores to hot registers (hot.h). First the device: t0 = the offset in it, t1 = the device. t2 and
- * ra, sp, a0 to a3 are saved only when there is one. Then, with the vcpu in t2, the device's function is
+ * Loads and stores to hot registers (hot.h). First the device: a0 = it, a1 = the offset in it, t2 = the vcpu.
+ * ra, sp, a0, a2 and a3 are saved only when there is one. Then the device's function is
  * called; it may change a0 to a3, t0, t1 and ra.
  */
 	.macro	find_hot_device
-	sd	t1, VCPU_GPR(6)(a0)
 	sd	t2, VCPU_GPR(7)(a0)
-	csrr	t0, CSR_HUGPA
-	srli	t1, t0, HOT_SHIFT_PAGE - 3
-	srli	t2, t0, HOT_SHIFT_AREA - 3
-	xor	t1, t1, t2
+	sd	t1, VCPU_GPR(6)(a0)
+	sd	a1, VCPU_GPR(11)(a0)
+	mv	t2, a0
+	csrr	a1, CSR_HUGPA
+	srli	t0, a1, HOT_SHIFT_PAGE - 3
+	srli	t1, a1, HOT_SHIFT_AREA - 3
+	xor	t1, t1, t0
 	andi	t1, t1, (HOT_PLACES - 1) << 3
-	add	t1, t1, a0
-	ld	t1, VCPU_HOT(t1)
-	ld	t2, DEVICE_BASE(t1)
-	sub	t0, t0, t2
-	ld	t2, DEVICE_SIZE(t1)
-	bgeu	t0, t2, .Lnot_hot
+	add	t1, t1, t2
+	ld	a0, VCPU_HOT(t1)
+	ld	t0, DEVICE_BASE(a0)
+	ld	t1, DEVICE_SIZE(a0)
+	sub	a1, a1, t0
+	bgeu	a1, t1, .Lnot_hot
 	.endm
 
 	/* a0 = device, a1 = offset, a2 = length, t0 = hutinst; .Ldeclined if a device is not to be asked. */
 	.macro	decode_hot_access opcode
-	sd	ra, VCPU_GPR(1)(a0)
-	sd	sp, VCPU_GPR(2)(a0)
-	sd	a1, VCPU_GPR(11)(a0)
-	sd	a2, VCPU_GPR(12)(a0)
-	sd	a3, VCPU_GPR(13)(a0)
-	mv	t2, a0
-	ld	sp, VCPU_HOST_SP(a0)
-	csrr	a0, CSR_HUSCRATCH
-	sd	a0, VCPU_GPR(10)(t2)
-	mv	a0, t1
-	mv	a1, t0
-	/* An ordinary access has this opcode, bit 1 apart: no float, atomic, pseudoinstruction. */
 	csrr	t0, CSR_HUTINST
-	andi	t1, t0, 0x7d
-	addi	t1, t1, -(\opcode & 0x7d)
-	bnez	t1, .Ldeclined
+	csrr	t1, CSR_HUSCRATCH
+	sd	t1, VCPU_GPR(10)(t2)
+	sd	ra, VCPU_GPR(1)(t2)
+	sd	sp, VCPU_GPR(2)(t2)
+	sd	a2, VCPU_GPR(12)(t2)
+	sd	a3, VCPU_GPR(13)(t2)
+	ld	sp, VCPU_HOST_SP(t2)
 	/* The length is 1 << (funct3 & 3). */
 	srli	t1, t0, 12
 	andi	t1, t1, 3
@@ -254,9 +248,13 @@ hart_exit:
 	/* Misaligned: by its address, or the second half of an access that begins elsewhere. */
 	addi	t1, a2, -1
 	and	t1, t1, a1
-	bnez	t1, .Ldeclined
-	srliw	t1, t0, 15
-	andi	t1, t1, 31
+	srliw	a3, t0, 15
+	andi	a3, a3, 31
+	or	t1, t1, a3
+	/* An ordinary access has this opcode, bit 1 apart: no float, atomic, pseudoinstruction. */
+	andi	a3, t0, 0x7d
+	xori	a3, a3, \opcode & 0x7d
+	or	t1, t1, a3
 	bnez	t1, .Ldeclined
 	.endm
 
@@ -264,10 +262,10 @@ hart_exit:
 	 * A table of 32 pairs of instructions, one pair for each register. In t1 comes the register's number
 	 * times 8. `saved` is for those that are in vcpu->gpr, `live` for those that are still the guest's.
 	 */
-	.macro	for_register_t1 saved, live, reg, next
-	lla	t0, 1f
-	add	t0, t0, t1
-	jr	t0
+	.macro	for_register_t1 saved, live, reg, next, scratch
+	lla	\scratch, 1f
+	add	\scratch, \scratch, t1
+	jr	\scratch
 	.balign	8
 1:
 	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
@@ -291,23 +289,24 @@ hart_exit:
 .Lload:
 	find_hot_device
 	decode_hot_access 0x03
-	ld	t1, DEVICE_OPS(a0)
-	ld	t1, DEVICE_OPS_HOT_LOAD(t1)
+	ld	t1, DEVICE_HOT_LOAD(a0)
 	jalr	t1
 	bnez	a1, .Ldeclined
 
-	/* lb, lh, lw extend the sign: from bit 7, 15, 31; for the rest the shift is 0. */
+	/*
+	 * lb, lh, lw extend the sign from bit 7, 15, 31: the shift is -8 << funct3 (0 for the rest), modulo 64 as shifts
+	 * are. Above funct3 are zeroes: the access was not declined.
+	 */
 	csrr	t0, CSR_HUTINST
-	li	a1, 56 | 48 << 8 | 32 << 16
 	srli	a2, t0, 12
-	slli	a2, a2, 3
-	srl	a1, a1, a2
+	li	a1, -8
+	sll	a1, a1, a2
 	sll	a0, a0, a1
 	sra	a0, a0, a1
 	/* rd is in bits 11 to 7. */
 	srli	t1, t0, 7 - 3
 	andi	t1, t1, 31 << 3
-	for_register_t1	sd, move_to, a0, .Laccess_done
+	for_register_t1	sd, move_to, a0, .Laccess_done, a1
 
 .Lstore:
 	find_hot_device
@@ -315,16 +314,15 @@ hart_exit:
 	/* rs2 is in bits 24 to 20. */
 	srli	t1, t0, 20 - 3
 	andi	t1, t1, 31 << 3
-	for_register_t1	ld, mv, a3, .Lstore_value
+	for_register_t1	ld, mv, a3, .Lstore_value, t0
 .Lstore_value:
-	ld	t1, DEVICE_OPS(a0)
-	ld	t1, DEVICE_OPS_HOT_STORE(t1)
+	ld	t1, DEVICE_HOT_STORE(a0)
 	jalr	t1
 	bnez	a0, .Ldeclined
 
-	/* Bit 1 of hutinst says 4 bytes, else it was a compressed instruction of 2. */
-.Laccess_done:
 	csrr	t0, CSR_HUTINST
+	/* Bit 1 of hutinst (t0) says 4 bytes, else it was a compressed instruction of 2. */
+.Laccess_done:
 	csrr	t1, CSR_HUEPC
 	andi	t0, t0, 2
 	addi	t0, t0, 2
@@ -345,13 +343,13 @@ hart_exit:
 
 	/* The long way after all: the registers back to the guest's. */
 .Ldeclined:
-	mv	a0, t2
-	ld	ra, VCPU_GPR(1)(a0)
-	ld	sp, VCPU_GPR(2)(a0)
-	ld	a1, VCPU_GPR(11)(a0)
-	ld	a2, VCPU_GPR(12)(a0)
-	ld	a3, VCPU_GPR(13)(a0)
+	ld	ra, VCPU_GPR(1)(t2)
+	ld	sp, VCPU_GPR(2)(t2)
+	ld	a2, VCPU_GPR(12)(t2)
+	ld	a3, VCPU_GPR(13)(t2)
 .Lnot_hot:
+	mv	a0, t2
+	ld	a1, VCPU_GPR(11)(a0)
 	ld	t2, VCPU_GPR(7)(a0)
 .Lexit_t1:
 	ld	t1, VCPU_GPR(6)(a0)

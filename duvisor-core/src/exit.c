@@ -85,7 +85,7 @@ static struct device *find_device(struct vcpu *vcpu, gpa_t gpa, unsigned int len
 	if (!dev)
 		return NULL;
 	vcpu->recent[place] = dev;
-	if (dev->ops->hot_load)
+	if (dev->hot_load)
 		vcpu->hot[place] = dev;
 	return dev;
 }

@@ -33,7 +33,7 @@ typedef unsigned __int128 hot_value;
 typedef hot_value hot_load_fn(struct device *dev, uint64_t off, uint64_t len);
 typedef uint64_t hot_store_fn(struct device *dev, uint64_t off, uint64_t len, uint64_t val);
 
-/* A device's line has this level, for a hot store to call. Not 0: declined, and nothing has changed. */
+/* A device's line has this level, for a hot store to call; the line exists. Not 0: declined, and nothing has changed. */
 typedef uint64_t hot_line_fn(struct irqchip *chip, uint64_t irq, bool level);
 
 /*

@@ -6,7 +6,7 @@
 void hot_lock_init(struct hot_lock *lock)
 {
 	pthread_mutex_init(&lock->mutex, NULL);
-	atomic_init(&lock->held, 0);
+	lock->held = 0;
 }
 
 void hot_lock_destroy(struct hot_lock *lock)

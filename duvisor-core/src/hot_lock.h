@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 struct hot_lock {
-	pthread_mutex_t mutex; /* among those that wait */
-	_Atomic uint32_t held;
+	pthread_mutex_t mutex;  /* among those that wait */
+	volatile uint64_t held; /* see hot_leave() */
 };
 
 void hot_lock_init(struct hot_lock *lock);
@@ -27,12 +27,14 @@ void hot_unlock(struct hot_lock *lock);
 /* Hot code. If this returns true, hot_leave() must follow before the function ends. */
 static inline bool hot_enter(struct hot_lock *lock)
 {
-	return !atomic_exchange_explicit(&lock->held, 1, memory_order_acquire);
+	return !__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE);
 }
 
+/* A volatile store, as the compiler makes an AMO of an atomic one and spends an instruction on its address. */
 static inline void hot_leave(struct hot_lock *lock)
 {
-	atomic_store_explicit(&lock->held, 0, memory_order_release);
+	atomic_thread_fence(memory_order_release);
+	lock->held = 0;
 }
 
 #endif

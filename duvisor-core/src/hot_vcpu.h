@@ -11,12 +11,11 @@
 
 #ifdef __riscv
 
+register struct vcpu *hot_self __asm__("t2");
+
 static inline struct vcpu *hot_vcpu(void)
 {
-	struct vcpu *vcpu;
-
-	__asm__("mv %0, t2" : "=r"(vcpu));
-	return vcpu;
+	return hot_self;
 }
 
 /* vcpu_send_ext_irq() for the vCPU itself. */
@@ -29,7 +28,7 @@ static inline void hot_send_ext_irq(struct vcpu *vcpu)
 /* vcpu_set_ext_irq() likewise, if that changes the level. */
 static inline void hot_set_ext_irq(struct vcpu *vcpu, bool level)
 {
-	atomic_store_explicit(&vcpu->ext_irq, level, memory_order_relaxed);
+	*(volatile uint32_t *)&vcpu->ext_irq = level;
 	if (level)
 		hot_send_ext_irq(vcpu);
 	else

@@ -16,7 +16,7 @@ struct irqchip {
 	struct hot_lock lock; /* the controller's */
 	/* Line irq (> 0) now has this level. Any member thread; must not block. */
 	void (*set_line)(struct irqchip *chip, unsigned int irq, bool level);
-	/* The same for hot code (hot.h), with the lock held. */
+	/* The same for hot code (hot.h), with the lock held; only of lines that devices were given. */
 	hot_line_fn *hot_line;
 	/* How the device tree names a line: the controller's node, cells of a specifier (1 or 2), the second cell. */
 	uint32_t phandle, cells, type;

@@ -181,6 +181,7 @@ struct vm {
 	unsigned int vcpu_count;
 	struct vcpu *vcpu[VM_MAX_VCPUS];
 	uint8_t hart[HART_ID_LIMIT]; /* hart id -> index in vcpu, or HART_ID_NONE */
+	struct irqchip *irqchip;     /* NULL: there is none */
 
 	const struct vm_config *config;
 	struct shim shim;
@@ -190,7 +191,6 @@ struct vm {
 	struct gstage_pool gstage_pool;
 	pthread_mutex_t gstage_lock;
 	struct bus bus;
-	struct irqchip *irqchip;
 	bool aia; /* the interrupt controllers are APLIC and IMSIC, not a PLIC */
 	struct console *console;
 	struct io io;

@@ -150,8 +150,8 @@ def hot_violations(text: str) -> tuple[int, list[str]]:
         used = {int(n) for n in re.findall(r"\bx(\d+)\b", operands)}
         # Through pointers they call one another.
         call = name == "jal" and not operands.startswith("x0,")
-        copies_vcpu = name == "c.mv" and operands.endswith(f",x{HOT_VCPU}")
-        if call or used - HOT_REGISTERS - ({HOT_VCPU} if copies_vcpu else set()):
+        reads_first = name.lstrip("c.")[0] in "sb" and not name.lstrip("c.").startswith(("sl", "sr", "sub", "sext"))
+        if call or used - HOT_REGISTERS - {HOT_VCPU} or (operands.startswith(f"x{HOT_VCPU},") and not reads_first):
             bad.append(f"{name} {operands}")
     return functions, bad
 

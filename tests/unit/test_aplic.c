@@ -275,9 +275,9 @@ static void test_hostile_numbers(void **state)
 	guest_write(TARGET(10), 4, 0xffffffff);
 	assert_int_equal(guest_read(TARGET(10), 4), 0xfffc07ff);
 	/* Lines that are not there. */
-	line(0, true);
-	line(LAST + 1, true);
-	line(1000, true);
+	irqchip_set_line(&board.vm, 0, true);
+	irqchip_set_line(&board.vm, LAST + 1, true);
+	irqchip_set_line(&board.vm, 1000, true);
 	/* Every word of the range, and then other sizes. */
 	for (uint64_t off = 0; off < BOARD_APLIC_SIZE; off += 4) {
 		guest_write(REG(off), 4, 0xffffffff);

@@ -259,10 +259,6 @@ static hot_value hot_load(struct device *dev, uint64_t off, uint64_t len)
 /* entry.S finds a device in the vCPU's places once it was used, if it has hot registers. */
 static void test_hot_places(void **state)
 {
-	static const struct device_ops hot_ops = {.read = device_read,
-						  .write = device_write,
-						  .hot_load = hot_load,
-						  .destroy = device_destroy};
 	struct device other = {.base = 0x20000000, .size = 0x100};
 	gpa_t gpa = 0x10000010;
 
@@ -273,7 +269,7 @@ static void test_hot_places(void **state)
 	assert_ptr_equal(vcpu->recent[hot_place(gpa)], f.vm.bus.dev[0]);
 	/* The place is another's now, then of a device with hot registers. */
 	vcpu->recent[hot_place(gpa)] = &other;
-	f.vm.bus.dev[0]->ops = &hot_ops;
+	f.vm.bus.dev[0]->hot_load = hot_load;
 	mmio(21, gpa + 0x1000, 0x00001503); /* nothing there */
 	mmio(21, gpa, 0x00001503);
 	for (unsigned int i = 0; i < HOT_PLACES; i++)

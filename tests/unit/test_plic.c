@@ -262,9 +262,9 @@ static void test_only_words(void **state)
 static void test_wild_lines(void **state)
 {
 	(void)state;
-	line(0, true);
-	line(96, true);
-	line(0xffffffff, true);
+	irqchip_set_line(&board.vm, 0, true);
+	irqchip_set_line(&board.vm, 96, true);
+	irqchip_set_line(&board.vm, 0xffffffff, true);
 	for (unsigned int irq = 0; irq < 96; irq += 32)
 		assert_int_equal(guest_read(PENDING(irq), 4), 0);
 }

@@ -29,7 +29,7 @@ uint64_t aplic_hot_line(struct irqchip *chip, uint64_t irq, bool level)
 	struct aplic *aplic = container_of(chip, struct aplic, chip);
 	struct source *src = &aplic->source[irq];
 
-	if (irq >= SOURCES || (src->mode != EDGE_RISE && src->mode != LEVEL_HIGH))
+	if (src->mode != EDGE_RISE && src->mode != LEVEL_HIGH)
 		return 1;
 	if (level == src->line)
 		return 0;

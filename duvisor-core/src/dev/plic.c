@@ -22,9 +22,9 @@
 #define S_EXTERNAL 9U
 #define NO_CONTEXT 0xffffffffU
 
-static uint32_t peek(const _Atomic uint32_t *word)
+static uint32_t enabled(const struct context *ctx, unsigned int word)
 {
-	return atomic_load_explicit(word, memory_order_relaxed);
+	return atomic_load_explicit(&ctx->enable[word], memory_order_relaxed);
 }
 
 /* Priority 0 never interrupts; of equals the lowest number is the best (section 5 of the specification). */
@@ -34,14 +34,13 @@ static void look_for_ready(const struct plic *plic, struct context *ctx)
 
 	ctx->ready = ctx->best = 0;
 	for (unsigned int w = 0; w < WORDS; w++) {
-		uint32_t pending = peek(&plic->pending[w]) & peek(&ctx->enable[w]);
+		for (uint32_t bits = enabled(ctx, w); bits; bits &= bits - 1) {
+			unsigned int irq = w * 32 + (unsigned int)__builtin_ctz(bits);
+			uint32_t priority = plic->source[irq].priority;
 
-		while (pending) {
-			unsigned int irq = w * 32 + (unsigned int)__builtin_ctz(pending);
-			uint32_t priority = peek(&plic->priority[irq]);
-
-			pending &= pending - 1;
-			ctx->ready += priority != 0;
+			if (!(plic->source[irq].state & STATE_PENDING) || !priority)
+				continue;
+			ctx->ready++;
 			if (priority > best_priority) {
 				best_priority = priority;
 				ctx->best = irq;
@@ -56,7 +55,7 @@ static void update_output(struct plic *plic, unsigned int hart)
 	bool output;
 
 	look_for_ready(plic, ctx);
-	output = ctx->ready && peek(&plic->priority[ctx->best]) > ctx->threshold;
+	output = ctx->ready && plic->source[ctx->best].priority > ctx->threshold;
 	if (output == ctx->output)
 		return;
 	ctx->output = output;
@@ -69,64 +68,79 @@ static void update_outputs(struct plic *plic)
 		update_output(plic, hart);
 }
 
+/* This source has become pending, or is so no longer. */
+static void pending_changed(struct plic *plic, const struct source *src)
+{
+	if (src->owner == OWNER_NONE)
+		update_outputs(plic);
+	else
+		update_output(plic, src->owner);
+}
+
 /*
  * A gateway forwards one request at a time: the level counts again only after the completion. A request that
  * was forwarded stays pending even when the level goes away (section 6 of the specification).
  */
-static bool gateway_forward(struct plic *plic, unsigned int irq)
+static void gateway_forward(struct plic *plic, struct source *src)
 {
-	unsigned int word = irq / 32;
-	uint32_t bit = 1U << (irq % 32);
-
-	if (!(plic->level[word] & bit) || (plic->claimed[word] & bit) ||
-	    (peek(&plic->pending[word]) & bit))
-		return false;
-	atomic_fetch_or_explicit(&plic->pending[word], bit, memory_order_relaxed);
+	if (src->state != STATE_LINE)
+		return;
+	src->state = STATE_LINE | STATE_PENDING;
 	/* Before priority and enable bits are looked at; the partner is in plic_hot.c. */
 	atomic_thread_fence(memory_order_seq_cst);
-	return true;
+	pending_changed(plic, src);
 }
 
 static void plic_set_line(struct irqchip *chip, unsigned int irq, bool level)
 {
 	struct plic *plic = container_of(chip, struct plic, chip);
-	uint32_t bit = 1U << (irq % 32);
+	struct source *src;
 
 	if (irq >= SOURCES)
 		return;
-	hot_lock(&plic->chip.lock);
+	src = &plic->source[irq];
+	hot_lock(&chip->lock);
 	if (level)
-		plic->level[irq / 32] |= bit;
+		src->state |= STATE_LINE;
 	else
-		plic->level[irq / 32] &= ~bit;
-	if (gateway_forward(plic, irq))
-		update_outputs(plic);
-	hot_unlock(&plic->chip.lock);
+		src->state &= ~STATE_LINE;
+	gateway_forward(plic, src);
+	hot_unlock(&chip->lock);
 }
 
 /* Claims ignore the threshold (section 8). */
 static uint32_t claim(struct plic *plic, const struct context *ctx)
 {
-	unsigned int irq = ctx->ready ? ctx->best : 0;
+	uint32_t irq = ctx->ready ? ctx->best : 0;
+	struct source *src = &plic->source[irq];
 
 	if (irq) {
-		plic->pending[irq / 32] &= ~(1U << (irq % 32));
-		plic->claimed[irq / 32] |= 1U << (irq % 32);
-		update_outputs(plic);
+		src->state = (src->state & STATE_LINE) | STATE_CLAIMED;
+		pending_changed(plic, src);
 	}
 	return irq;
 }
 
 /* A completion for a source that this context has not enabled is ignored (section 9). */
-static void complete(struct plic *plic, struct context *ctx, uint32_t irq)
+static void complete(struct plic *plic, const struct context *ctx, uint32_t irq)
 {
-	uint32_t bit = 1U << (irq % 32);
+	struct source *src;
 
-	if (irq >= SOURCES || !(ctx->enable[irq / 32] & bit))
+	if (irq >= SOURCES || !(enabled(ctx, irq / 32) >> irq % 32 & 1))
 		return;
-	plic->claimed[irq / 32] &= ~bit;
-	if (gateway_forward(plic, irq))
-		update_outputs(plic);
+	src = &plic->source[irq];
+	src->state &= ~STATE_CLAIMED;
+	gateway_forward(plic, src);
+}
+
+static uint32_t read_pending(const struct plic *plic, unsigned int word)
+{
+	uint32_t val = 0;
+
+	for (unsigned int bit = 0; bit < 32; bit++)
+		if (plic->source[word * 32 + bit].state & STATE_PENDING)
+			val |= 1U << bit;
+	return val;
 }
 
 /* The context of an access behind base, and where in it; NULL: M-mode, or no such hart. */
@@ -189,9 +203,9 @@ static int plic_read(struct device *dev, uint64_t off, unsigned int len, uint64_
 		*val = word ? *word : 0;
 	} else if (off >= PENDING_BASE) {
 		if ((off - PENDING_BASE) / 4 < WORDS)
-			*val = plic->pending[(off - PENDING_BASE) / 4];
+			*val = read_pending(plic, (unsigned int)(off - PENDING_BASE) / 4);
 	} else if (off / 4 < SOURCES) {
-		*val = plic->priority[off / 4];
+		*val = plic->source[off / 4].priority;
 	}
 	hot_unlock(&plic->chip.lock);
 	return 0;
@@ -199,13 +213,13 @@ static int plic_read(struct device *dev, uint64_t off, unsigned int len, uint64_
 
 static void find_owner(struct plic *plic, unsigned int irq)
 {
-	unsigned int enabled = 0;
+	unsigned int owners = 0;
 
-	plic->owner[irq] = OWNER_NONE;
+	plic->source[irq].owner = OWNER_NONE;
 	for (unsigned int hart = 0; hart < plic->dev.vm->vcpu_count; hart++) {
-		if (!(peek(&plic->context[hart].enable[irq / 32]) >> (irq % 32) & 1))
+		if (!(enabled(&plic->context[hart], irq / 32) >> irq % 32 & 1))
 			continue;
-		plic->owner[irq] = enabled++ ? OWNER_NONE : (uint8_t)hart;
+		plic->source[irq].owner = owners++ ? OWNER_NONE : hart;
 	}
 }
 
@@ -235,11 +249,18 @@ static int plic_write(struct device *dev, uint64_t off, unsigned int len, uint64
 	} else if (off >= ENABLE_BASE) {
 		write_enable(plic, off - ENABLE_BASE, (uint32_t)val);
 	} else if (off >= 4 && off / 4 < SOURCES) {
-		plic->priority[off / 4] = (uint32_t)val & PRIORITY_MASK;
+		plic->source[off / 4].priority = (uint32_t)val & PRIORITY_MASK;
 		update_outputs(plic);
 	}
 	hot_unlock(&plic->chip.lock);
 	return 0;
+}
+
+static void clear_sources(struct plic *plic)
+{
+	memset(plic->source, 0, sizeof(plic->source));
+	for (unsigned int irq = 0; irq < SOURCES; irq++)
+		plic->source[irq].owner = OWNER_NONE;
 }
 
 /* The devices lower their lines in their own resets, before or after this one. */
@@ -248,11 +269,7 @@ static void plic_reset(struct device *dev)
 	struct plic *plic = container_of(dev, struct plic, dev);
 
 	hot_lock(&plic->chip.lock);
-	memset(plic->priority, 0, sizeof(plic->priority));
-	memset(plic->level, 0, sizeof(plic->level));
-	memset(plic->pending, 0, sizeof(plic->pending));
-	memset(plic->claimed, 0, sizeof(plic->claimed));
-	memset(plic->owner, OWNER_NONE, sizeof(plic->owner));
+	clear_sources(plic);
 	for (unsigned int hart = 0; hart < VM_MAX_VCPUS; hart++) {
 		memset(plic->context[hart].enable, 0, sizeof(plic->context[hart].enable));
 		plic->context[hart].threshold = 0;
@@ -308,11 +325,12 @@ static const struct device_ops plic_ops = {
 
 int plic_create(struct vm *vm)
 {
-	struct plic *plic = calloc(1, sizeof(*plic));
+	struct plic *plic = aligned_alloc(_Alignof(struct plic), sizeof(*plic));
 	int err;
 
 	if (!plic)
 		return -ENOMEM;
+	memset(plic, 0, sizeof(*plic));
 	plic->dev = (struct device){
 		.ops = &plic_ops, .vm = vm, .base = BOARD_PLIC_BASE, .size = BOARD_PLIC_SIZE};
 	plic->chip = (struct irqchip){.set_line = plic_set_line,
@@ -320,7 +338,10 @@ int plic_create(struct vm *vm)
 				      .phandle = FDT_TREE_PHANDLE_PLIC,
 				      .cells = 1};
 	hot_lock_init(&plic->chip.lock);
-	memset(plic->owner, OWNER_NONE, sizeof(plic->owner));
+	clear_sources(plic);
+	for (unsigned int hart = 0; hart < VM_MAX_VCPUS; hart++)
+		plic->context[hart].claim =
+			CONTEXT_BASE + (2 * hart + 1) * CONTEXT_STRIDE + CONTEXT_CLAIM;
 	err = bus_add(&vm->bus, &plic->dev);
 	if (err) {
 		plic_destroy(&plic->dev);

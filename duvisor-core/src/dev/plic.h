@@ -22,32 +22,40 @@
 #define CONTEXT_THRESHOLD 0
 #define CONTEXT_CLAIM 4
 
-/* The S-mode context of one hart. */
+/* The S-mode context of one hart. (A power of two in size, as are sources: hot code finds it by a shift.) */
 struct context {
-	_Atomic uint32_t enable[WORDS];
+	_Alignas(32) _Atomic uint32_t enable[WORDS];
 	uint32_t threshold;
-	bool output; /* what the vCPU was told last */
 	/* Sources that are pending, enabled and of a priority above 0: how many, and the one that a claim gives. */
-	unsigned int ready;
-	unsigned int best;
+	uint32_t ready;
+	uint32_t best;
+	uint32_t claim; /* offset of the claim register; constant */
+	bool output;    /* what the vCPU was told last */
 };
 
-/* plic.owner: a source that is enabled in no context, or in more than one. */
-#define OWNER_NONE 0xff
+/* source.state; what is pending is not claimed, and the other way round. */
+#define STATE_LINE 1U    /* the wire is high */
+#define STATE_PENDING 2U /* the IP bit */
+#define STATE_CLAIMED 4U /* the gateway waits for a completion */
+
+/* source.owner: it is enabled in no context, or in more than one. */
+#define OWNER_NONE 0xffffffff
+
+struct source {
+	_Alignas(16) volatile uint32_t priority;
+	volatile uint32_t state;
+	uint32_t owner; /* the hart of the one context that has it enabled */
+};
 
 /*
  * chip.lock protects what follows it, but priorities may also be stored without it (plic_hot.c), if the store can
  * have no consequence: if the source is not pending. Who makes a source pending looks at its priority
- * afterwards, who stores that looks at pending afterwards, all sequentially consistent: one sees the other.
+ * afterwards, who stores that looks at the state afterwards, each with a fence between: one sees the other.
  */
 struct plic {
 	struct device dev;
 	struct irqchip chip;
-	_Atomic uint32_t priority[SOURCES];
-	uint32_t level[WORDS];           /* the wires */
-	_Atomic uint32_t pending[WORDS]; /* the IP bits */
-	uint32_t claimed[WORDS];         /* gateways that wait for a completion */
-	uint8_t owner[SOURCES];          /* the hart of the one context that has it enabled */
+	struct source source[SOURCES];
 	struct context context[VM_MAX_VCPUS];
 };
 

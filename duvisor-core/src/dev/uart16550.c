@@ -35,6 +35,8 @@
 #define FCR_CLEAR_TX 0x04
 #define FCR_TRIGGER 0xc0
 
+#define LCR_DLAB 0x80
+
 #define MCR_DTR 0x01
 #define MCR_RTS 0x02
 #define MCR_OUT1 0x04
@@ -51,6 +53,7 @@
 #define MSR_DDSR 0x02
 #define MSR_TERI 0x04
 #define MSR_DDCD 0x08
+#define MSR_DELTA 0x0f
 #define MSR_CTS 0x10
 #define MSR_DSR 0x20
 #define MSR_RI 0x40
@@ -122,10 +125,18 @@ static uint8_t interrupt_id(const struct uart *uart)
 	return IIR_NONE;
 }
 
+/* Everything but IER and the transmitter's interrupt is at rest: hot registers may go by them alone. */
+static bool is_plain(const struct uart *uart)
+{
+	return !(uart->lcr & LCR_DLAB) && !uart->tx.count && !uart->loop.count && !uart->overrun &&
+		!uart->input && !(uart->msr & MSR_DELTA);
+}
+
 static void update_irq(struct uart *uart)
 {
 	bool level = interrupt_id(uart) != IIR_NONE;
 
+	uart->plain = is_plain(uart);
 	if (level == uart->level)
 		return;
 	uart->level = level;
@@ -425,5 +436,6 @@ int uart16550_create(struct vm *vm)
 	}
 	console_set_listener(vm->console, console_changed, uart);
 	look_for_input(uart);
+	update_irq(uart);
 	return 0;
 }

@@ -26,10 +26,6 @@
 #define IER_MSI 0x08
 #define IER_ALL 0x0f
 
-#define LCR_DLAB 0x80
-
-#define MSR_DELTA 0x0f
-
 #define FIFO_SIZE 16
 
 struct fifo {
@@ -55,6 +51,7 @@ struct uart {
 	_Atomic bool listening; /* the guest polls for input */
 	bool level;             /* of the interrupt line */
 	bool input;             /* the console may have some */
+	bool plain;             /* see is_plain() */
 	struct fifo tx;         /* bytes that the console has no room for */
 	struct fifo loop;       /* received in loopback mode */
 };

@@ -28,52 +28,49 @@ hot_value uart_hot_load(struct device *dev, uint64_t off, uint64_t len)
 
 static inline uint64_t set_line(struct uart *uart, bool level)
 {
-	struct irqchip *chip;
+	struct irqchip *chip = irqchip_hot_enter(uart->dev.vm->irqchip);
 	uint64_t declined;
 
-	if (level == uart->level)
-		return 0;
-	chip = irqchip_hot_enter(uart->dev.vm->irqchip);
 	if (!chip)
 		return 1;
+	uart->level = level;
 	declined = chip->hot_line(chip, uart->dev.irq, level);
 	hot_leave(&chip->lock);
-	if (!declined)
-		uart->level = level;
+	if (declined)
+		uart->level = !uart->level;
 	return declined;
 }
 
-/* As write_ier() and interrupt_id() in uart16550.c, if an empty transmitter is all that can interrupt. */
-static inline uint64_t store_ier(struct uart *uart, uint8_t val)
+/* As write_ier() and interrupt_id() in uart16550.c. */
+static inline uint64_t store_ier(struct uart *uart, uint64_t val)
 {
-	bool empty;
+	bool level;
 
-	if (uart->lcr & LCR_DLAB || uart->tx.count || uart->loop.count || uart->overrun ||
-	    uart->input || (val & IER_MSI && uart->msr & MSR_DELTA))
+	if (!uart->plain)
 		return 1;
-	empty = uart->thr_pending || ~uart->ier & val & IER_THRI;
-	if (set_line(uart, empty && val & IER_THRI))
-		return 1;
-	uart->thr_pending = empty;
+	level = val & IER_THRI && (uart->thr_pending || !(uart->ier & IER_THRI));
 	uart->ier = val & IER_ALL;
-	return 0;
+	if (level)
+		uart->thr_pending = true;
+	return level == uart->level ? 0 : set_line(uart, level);
 }
 
 uint64_t uart_hot_store(struct device *dev, uint64_t off, uint64_t len, uint64_t val)
 {
 	struct uart *uart = (struct uart *)dev;
-	uint64_t declined = 0;
+	uint64_t declined;
 
 	(void)len;
-	if (off == SCR) {
-		atomic_store_explicit(&uart->scr, (uint8_t)val, memory_order_relaxed);
-	} else if (off == IER && hot_enter(&uart->lock)) {
-		declined = store_ier(uart, (uint8_t)val);
+	if (off == IER && hot_enter(&uart->lock)) {
+		declined = store_ier(uart, val);
 		hot_leave(&uart->lock);
+		if (declined)
+			return 1;
+	} else if (off == SCR) {
+		atomic_store_explicit(&uart->scr, (uint8_t)val, memory_order_relaxed);
 	} else {
 		return 1;
 	}
-	if (!declined)
-		atomic_store_explicit(&uart->polled, false, memory_order_relaxed);
-	return declined;
+	atomic_store_explicit(&uart->polled, false, memory_order_relaxed);
+	return 0;
 }
