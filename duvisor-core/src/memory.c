@@ -9,7 +9,6 @@
 #include "log.h"
 
 #define GIB (1ULL << 30)
-#define HUGE_SIZE (2ULL << 20)
 #define PAGE_SIZE 4096ULL
 
 /*
@@ -50,32 +49,29 @@ static int reserve(struct memory *mem)
 	return 0;
 }
 
-/*
- * Explicit huge pages if the host has set enough of them aside (mmap reserves them, so that none
- * can be missing later), else transparent ones.
- */
-static int map_huge(struct memory *mem)
+/* mmap() reserves what the host has set aside, so that no page can be missing later. */
+static int map_reserved(struct memory *mem)
 {
-	if (!(mem->size & (HUGE_SIZE - 1)) &&
-	    map_anonymous(mem->hva, mem->size, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_HUGETLB) !=
-		    MAP_FAILED) {
-		mem->huge = true;
-		return 0;
-	}
-	/* The attempt may have undone the reservation. */
-	if (map_anonymous(mem->hva, mem->size, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_NORESERVE) ==
+	if (map_anonymous(mem->hva, mem->size, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_HUGETLB) !=
 	    MAP_FAILED)
-		return -errno;
-	if (madvise(mem->hva, mem->size, MADV_HUGEPAGE))
-		log_warn("huge pages: %s; using small ones", strerror(errno));
-	return 0;
+		return 0;
+	log_error("the host has not set aside %llu MiB of huge pages (sysctl vm.nr_hugepages)",
+		  (unsigned long long)(mem->size >> 20));
+	return -ENOMEM;
 }
 
 static int map_ram(struct memory *mem, const struct memory_options *options)
 {
-	if (options->hugepages)
-		return map_huge(mem);
-	return mprotect(mem->hva, mem->size, PROT_READ | PROT_WRITE) ? -errno : 0;
+	if (options->pages == MEMORY_PAGES_RESERVED)
+		return map_reserved(mem);
+	if (mprotect(mem->hva, mem->size, PROT_READ | PROT_WRITE)) {
+		log_error("cannot map guest memory: %s", strerror(errno));
+		return -errno;
+	}
+	/* Only a wish: a host may be built without. */
+	madvise(mem->hva, mem->size,
+		options->pages == MEMORY_PAGES_SMALL ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
+	return 0;
 }
 
 static int lock_ram(const struct memory *mem)
@@ -106,12 +102,10 @@ int memory_create(struct memory *mem, uint64_t size, const struct memory_options
 		return err;
 	}
 	err = map_ram(mem, options);
-	if (err)
-		log_error("cannot map guest memory: %s", strerror(-err));
 	/* A process that we start has no use for it, and would have us copy what we write. */
-	else if (madvise(mem->hva, mem->size, MADV_DONTFORK))
+	if (!err && madvise(mem->hva, mem->size, MADV_DONTFORK))
 		err = -errno;
-	else if (options->prealloc)
+	if (!err && options->prealloc)
 		err = lock_ram(mem);
 	if (err)
 		memory_destroy(mem);

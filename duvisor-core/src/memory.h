@@ -17,12 +17,17 @@ struct memory {
 	gpa_t base;
 	uint64_t size;
 	uint8_t *hva; /* congruent to base modulo 1 GiB, for the largest stage-2 leaves */
-	bool huge;    /* explicit huge pages */
+};
+
+enum memory_pages {
+	MEMORY_PAGES_TRANSPARENT, /* huge ones where the host has them at hand */
+	MEMORY_PAGES_SMALL,       /* no more than what the guest touches */
+	MEMORY_PAGES_RESERVED,    /* huge ones that the host has set aside */
 };
 
 struct memory_options {
-	bool prealloc;  /* populate and lock now */
-	bool hugepages; /* ask for explicit or transparent huge pages */
+	bool prealloc; /* populate and lock now */
+	enum memory_pages pages;
 };
 
 /* Allocate size bytes (a multiple of 4 KiB) of RAM at MEMORY_BASE. 0 or -errno, said to the user. */

@@ -331,6 +331,24 @@ static int parse_help(struct options *options, const char *arg)
 	return 0;
 }
 
+static int parse_hugepages(struct options *options, const char *arg)
+{
+	static const char *const names[] = {
+		[MEMORY_PAGES_TRANSPARENT] = "transparent",
+		[MEMORY_PAGES_SMALL] = "off",
+		[MEMORY_PAGES_RESERVED] = "reserved",
+	};
+	int found = find_name(names, ARRAY_SIZE(names), arg);
+
+	if (found < 0)
+		return error(
+			options,
+			"unknown kind of huge pages '%s': known are transparent, reserved and off",
+			arg);
+	options->config.hugepages = (enum memory_pages)found;
+	return 0;
+}
+
 static int parse_idle(struct options *options, const char *arg)
 {
 	static const char *const names[] = {
@@ -556,8 +574,11 @@ static const struct row table[] = {
 	 "what the guest calls its vCPUs, as in 0,2,5-7; the first one\nboots (default: 0 and up)",
 	 CALL(parse_hart_ids)},
 	{"help", 'h', NULL, "show this text and exit", CALL(parse_help)},
-	{"hugepages", 0, NULL, "back the guest's memory by huge pages where the host can",
-	 SET(hugepages)},
+	{"hugepages", 0, "transparent|reserved|off",
+	 "back the guest's memory by huge pages where the host has\nthem at hand (default), by "
+	 "those "
+	 "it has set aside, or not",
+	 CALL(parse_hugepages)},
 	{"idle", 0, "auto|sleep|poll|native",
 	 "a vCPU with nothing to do sleeps, polls for up to\n200 us first (default if the host has "
 	 "more "

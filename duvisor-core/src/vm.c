@@ -159,7 +159,7 @@ static int create_parts(struct vm *vm)
 {
 	const struct memory_options options = {
 		.prealloc = vm->config->prealloc,
-		.hugepages = vm->config->hugepages,
+		.pages = vm->config->hugepages,
 	};
 	int err = loader_open(&vm->loader, vm->config);
 

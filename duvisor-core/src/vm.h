@@ -154,7 +154,7 @@ struct vm_config {
 	bool serial;         /* the console is a 16550 UART (it is SBI's DBCN in any case) */
 	bool virtio_console;
 	bool prealloc;
-	bool hugepages;
+	enum memory_pages hugepages;
 	bool watchdog;  /* there is one; it does nothing until the guest enables it */
 	bool no_reboot; /* a reboot ends the VM like a power-off */
 	bool no_sandbox;

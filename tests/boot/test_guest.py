@@ -2,6 +2,7 @@
 """Linux guests under duvisor, at their console: the whole path, end to end."""
 
 import gzip
+import re
 import subprocess
 
 import pytest
@@ -161,6 +162,7 @@ BROKEN = {
                           "/no/initrd"),
     "more memory than the host has": (
         "duvisor run --kernel /guest/Image --mem 900G --prealloc", 6, "memory"),
+    "no huge pages set aside": ("duvisor run --kernel /guest/Image --hugepages reserved", 6, "vm.nr_hugepages"),
     "no permission": ("chmod 600 /dev/duvisor; chmod 755 / /bin /guest; "
                       "su -s /bin/sh nobody -c 'duvisor run --kernel /guest/Image'", 6,
                       "/dev/duvisor"),
@@ -186,6 +188,28 @@ def test_broken_host_or_files(broken, case):
     assert len(broken[case]) == 2, broken[case]
     assert text in broken[case][0]
     assert broken[case][1] == f"status {status}"
+
+
+# What of a guest's 64 MiB is in huge pages while it runs: transparent ones, those set aside.
+HUGEPAGES = """
+echo 32 >/proc/sys/vm/nr_hugepages
+for kind in transparent off reserved; do
+    duvisor run -k /guest/Image -i /guest/initramfs.cpio.gz -m 64M --hugepages $kind -p \
+    'console=ttyS0 quiet -- sh -c "echo here; sleep 3"' </dev/null | tr -d '\r' | while read -r word; do
+        awk -v kind=$kind '/^AnonHugePages/ { thp += $2 } /^Private_Hugetlb/ { reserved += $2 }
+            END { print kind ": " thp " " reserved }' $(pidof duvisor | sed 's|[0-9]*|/proc/&/smaps|g')
+    done
+done
+"""
+
+
+def test_huge_pages():
+    said = dict(re.findall(r"(\w+): (\d+ \d+)", host(HUGEPAGES).stdout))
+    kib = {kind: [int(size) for size in sizes.split()] for kind, sizes in said.items()}
+    assert kib["off"] == [0, 0]
+    assert kib["transparent"][0] >= 4 << 10 and kib["transparent"][1] == 0
+    # Those that were touched.
+    assert kib["reserved"][0] == 0 and kib["reserved"][1] >= 4 << 10
 
 
 @pytest.mark.slow

@@ -39,7 +39,9 @@ static void test_congruent_and_zero(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i < 4; i++) {
-		const struct memory_options options = {.hugepages = i & 1, .prealloc = i & 2};
+		const struct memory_options options = {.pages = i & 1 ? MEMORY_PAGES_SMALL
+								      : MEMORY_PAGES_TRANSPARENT,
+						       .prealloc = i & 2};
 
 		assert_int_equal(memory_create(&mem, 4 * MIB, &options), 0);
 		assert_int_equal((uintptr_t)mem.hva % (1 << 30), MEMORY_BASE % (1 << 30));

@@ -64,6 +64,8 @@ static const struct {
 	{"duvisor run -k", "option '--kernel' needs an argument: FILE"},
 	{"duvisor run --kernel", "option '--kernel' needs an argument: FILE"},
 	{"duvisor run -k x --mem", "option '--mem' needs an argument: SIZE"},
+	{"duvisor run -k x --hugepages=1G",
+	 "unknown kind of huge pages '1G': known are transparent, reserved and off"},
 	{"duvisor run -k x --prealloc=yes", "option '--prealloc' takes no argument"},
 	{"duvisor run -k x y", "unexpected argument 'y': try 'duvisor help'"},
 	{"duvisor run x -k y", "unexpected argument 'x': try 'duvisor help'"},
@@ -212,7 +214,7 @@ static void test_defaults(void **state)
 	assert_null(options.config.dump_dtb);
 	assert_null(options.name);
 	assert_false(options.config.prealloc);
-	assert_false(options.config.hugepages);
+	assert_int_equal(options.config.hugepages, MEMORY_PAGES_TRANSPARENT);
 	assert_false(options.config.no_reboot);
 	assert_false(options.config.nodefaults);
 	assert_false(options.config.lazy_map);
@@ -224,7 +226,7 @@ static void test_everything(void **state)
 {
 	(void)state;
 	assert_parses("duvisor run -kImage -i initrd -m1G -c 64 -p quiet --dtb=in --dump-dtb out "
-		      "--loglevel=debug --prealloc --hugepages --no-reboot -n mode=none");
+		      "--loglevel=debug --prealloc --hugepages off --no-reboot -n mode=none");
 	assert_string_equal(options.config.kernel, "Image");
 	assert_string_equal(options.config.initrd, "initrd");
 	assert_int_equal(options.config.ram_size, 1 << 30);
@@ -234,7 +236,7 @@ static void test_everything(void **state)
 	assert_string_equal(options.config.dump_dtb, "out");
 	assert_int_equal(options.loglevel, LOG_DEBUG);
 	assert_true(options.config.prealloc);
-	assert_true(options.config.hugepages);
+	assert_int_equal(options.config.hugepages, MEMORY_PAGES_SMALL);
 	assert_true(options.config.no_reboot);
 	assert_parses("duvisor run -k x --irqchip aia");
 	assert_int_equal(options.config.irqchip, VM_IRQCHIP_AIA);
