@@ -20,7 +20,7 @@ static void wait(struct vcpu *caller, struct vcpu *target, const void *arg)
 {
 	(void)arg;
 	if (target != caller)
-		vcpu_fence_wait(target);
+		vcpu_fence_wait(caller, target);
 }
 
 static uint64_t count_pages(uint64_t start, uint64_t size)

@@ -41,6 +41,12 @@
 /* There is no compressed one. */
 #define ECALL_LENGTH 4
 
+/*
+ * How often a vCPU that waits for another looks into memory before it asks whether that one is on a hart at all. A post
+ * may keep the other hart from its work.
+ */
+#define LOOKS_PER_POST 256
+
 #define DUMP_SIZE 4096
 
 static _Thread_local struct vcpu *self;
@@ -324,13 +330,17 @@ void vcpu_fence_post(struct vcpu *vcpu, const struct fence *fence)
  * is enough. A sleeper looks before it enters; one that is not resident finds its doorbell rung
  * when it comes back (docs/isa.md, section 8). Meanwhile the target may be waiting for us just like this.
  */
-void vcpu_fence_wait(struct vcpu *vcpu)
+void vcpu_fence_wait(struct vcpu *vcpu, const struct vcpu *target)
 {
-	while (atomic_load(&vcpu->request) & VCPU_REQ_FENCE) {
-		if (atomic_load(&vcpu->sleeping) || !hart_post(vcpu->index, HUPOST_DOORBELL))
+	for (unsigned int looks = 1; atomic_load(&target->request) & VCPU_REQ_FENCE; looks++) {
+		if (atomic_load(&target->sleeping))
 			return;
-		if (atomic_fetch_and(&self->request, ~(uint32_t)VCPU_REQ_FENCE) & VCPU_REQ_FENCE)
-			fence_take(&self->fences);
+		if (looks % LOOKS_PER_POST == 0 && !hart_post(target->index, 0))
+			return;
+		if (atomic_load(&vcpu->request) & VCPU_REQ_FENCE) {
+			atomic_fetch_and(&vcpu->request, ~(uint32_t)VCPU_REQ_FENCE);
+			fence_take(&vcpu->fences);
+		}
 	}
 }
 

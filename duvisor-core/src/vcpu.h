@@ -130,11 +130,11 @@ void vcpu_send_ext_irq(struct vcpu *vcpu);
 void vcpu_send_ipi(struct vcpu *vcpu);
 
 /*
- * Have the vCPU perform a fence before it executes another guest instruction; and wait until it executes none
- * without it. No system call, unless it sleeps. Only another vCPU's thread may call them.
+ * Have the vCPU perform a fence before it executes another guest instruction; and wait until the target executes none
+ * without it. No system call, unless it sleeps. By another vCPU's thread, which is vcpu_fence_wait()'s first.
  */
 void vcpu_fence_post(struct vcpu *vcpu, const struct fence *fence);
-void vcpu_fence_wait(struct vcpu *vcpu);
+void vcpu_fence_wait(struct vcpu *vcpu, const struct vcpu *target);
 
 /*
  * What follows is for the vCPU's own thread.

@@ -282,6 +282,7 @@ __asm__("	.globl	second_start\n"
 	"second_start:\n" GUEST_SET_GP "	lla	sp, second_stack + 4096\n"
 	"	call	second\n");
 static char second_stack[4096] __attribute__((aligned(16), used));
+static volatile int second_is_here;
 static volatile uint64_t pings;
 static volatile uint64_t pongs;
 
@@ -297,6 +298,7 @@ static void answer_ping(void)
 void second(void)
 {
 	csr_write(sie, 0);
+	second_is_here = 1;
 	for (;;)
 		answer_ping();
 }
@@ -323,6 +325,9 @@ static void remote_fence(uint64_t i)
 
 static void measure_two_harts(void)
 {
+	/* An IPI to a hart that is still starting may be lost. */
+	while (!second_is_here)
+		;
 	measure("IPI to a running hart and back", 100, ping);
 	measure("remote fence of a running hart", 100, remote_fence);
 	if (pongs < pings)
