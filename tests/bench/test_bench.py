@@ -75,21 +75,18 @@ def test_turns():
     assert bench.in_turns(["a", "b"], 3) == ["a", "b", "b", "a", "a", "b"]
 
 
-def test_each_round_has_all_columns_and_only_one_goes_without_patches(monkeypatch):
+def test_each_column_has_hosts_of_its_own_and_only_one_goes_without_patches(monkeypatch):
     hosts = []
 
     def in_host(script, _, *options, timeout):
         assert timeout == 9
-        hosts.append((script.split("\n"), bench.UPSTREAM in options))
+        hosts.append((script, bench.UPSTREAM in options))
         return script + "\n"
 
     monkeypatch.setattr(bench, "in_host", in_host)
-    text = bench.in_hosts({"duvisor": "a", "kvm": "b", "upstream": "c"}, 2, None, timeout=9)
-    assert hosts == [(["a", "b"], False), (["c"], True), (["c"], True), (["b", "a"], False)]
-    assert text.split() == ["a", "b", "c", "c", "b", "a"]
-    hosts.clear()
-    bench.in_hosts({"duvisor": "a"}, 1, None, timeout=9)
-    assert hosts == [(["a"], False)]
+    text = bench.in_hosts({"duvisor": "a", "kvm": "b", "upstream": "c"}, 2, None, timeout=9, setup="s")
+    assert hosts == [("sa", False), ("sb", False), ("sc", True), ("sc", True), ("sb", False), ("sa", False)]
+    assert text.split() == ["sa", "sb", "sc", "sc", "sb", "sa"]
 
 
 def test_dd_counts_the_exits_of_each_row():
