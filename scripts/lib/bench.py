@@ -606,6 +606,8 @@ served() { # PERCENT WORDS...: by this guest
 		usleep 200000
 	done
 	cat /tmp/out
+	# Its last line may not have come to its end yet.
+	echo
 	clients $percent 192.168.7.2
 	kill $!
 	wait $! || true
