@@ -9,6 +9,7 @@
 #include "log.h"
 
 #define GIB (1ULL << 30)
+#define HUGE_SIZE (2ULL << 20)
 #define PAGE_SIZE 4096ULL
 
 /*
@@ -49,9 +50,16 @@ static int reserve(struct memory *mem)
 	return 0;
 }
 
-/* mmap() reserves what the host has set aside, so that no page can be missing later. */
-static int map_reserved(struct memory *mem)
+/*
+ * mmap() reserves what the host has set aside, so that no page can be missing later. It takes whole pages only, and what it
+ * rounds up to may be somebody else's.
+ */
+static int map_reserved(const struct memory *mem)
 {
+	if (mem->size % HUGE_SIZE) {
+		log_error("huge pages need guest memory in steps of 2 MiB");
+		return -EINVAL;
+	}
 	if (map_anonymous(mem->hva, mem->size, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_HUGETLB) !=
 	    MAP_FAILED)
 		return 0;
@@ -60,13 +68,16 @@ static int map_reserved(struct memory *mem)
 	return -ENOMEM;
 }
 
-static int map_ram(struct memory *mem, const struct memory_options *options)
+static int map_ram(const struct memory *mem, const struct memory_options *options)
 {
+	int err;
+
 	if (options->pages == MEMORY_PAGES_RESERVED)
 		return map_reserved(mem);
 	if (mprotect(mem->hva, mem->size, PROT_READ | PROT_WRITE)) {
-		log_error("cannot map guest memory: %s", strerror(errno));
-		return -errno;
+		err = -errno;
+		log_error("cannot map guest memory: %s", strerror(-err));
+		return err;
 	}
 	/* Only a wish: a host may be built without. */
 	madvise(mem->hva, mem->size,

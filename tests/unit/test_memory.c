@@ -58,6 +58,7 @@ static void test_congruent_and_zero(void **state)
 
 static void test_refused(void **state)
 {
+	const struct memory_options reserved = {.pages = MEMORY_PAGES_RESERVED};
 	struct sysinfo info;
 	struct memory mem;
 	uint64_t too_much;
@@ -69,6 +70,7 @@ static void test_refused(void **state)
 	assert_int_equal(memory_create(&mem, 0, &plain), -EINVAL);
 	assert_int_equal(memory_create(&mem, 4097, &plain), -EINVAL);
 	assert_int_equal(memory_create(&mem, -4096ULL, &plain), -ENOMEM);
+	assert_int_equal(memory_create(&mem, 3 * MIB, &reserved), -EINVAL);
 	assert_null(mem.hva);
 	memory_destroy(&mem);
 }
