@@ -40,4 +40,17 @@ static inline struct irqchip *irqchip_hot_enter(struct irqchip *chip)
 	return chip && hot_enter(&chip->lock) ? chip : NULL;
 }
 
+/* irqchip_set_line() of hot code. Not 0: declined, and nothing has changed. */
+static inline uint64_t irqchip_hot_line(struct irqchip *irqchip, uint64_t irq, bool level)
+{
+	struct irqchip *chip = irqchip_hot_enter(irqchip);
+	uint64_t declined;
+
+	if (!chip)
+		return 1;
+	declined = chip->hot_line(chip, irq, level);
+	hot_leave(&chip->lock);
+	return declined;
+}
+
 #endif

@@ -66,6 +66,16 @@ static int find_name(const char *const *names, size_t count, const char *word)
 	return -1;
 }
 
+/* As find_name(), and said to the user that it is no such thing. */
+static int choose(struct options *options, const char *const *names, size_t count, const char *word,
+		  const char *what, const char *known)
+{
+	int found = find_name(names, count, word);
+
+	return found < 0 ? error(options, "unknown %s '%s': known are %s", what, word, known)
+			 : found;
+}
+
 /* What the guest has. */
 static bool parse_console_device(struct options *options, const char *word)
 {
@@ -338,13 +348,11 @@ static int parse_hugepages(struct options *options, const char *arg)
 		[MEMORY_PAGES_SMALL] = "off",
 		[MEMORY_PAGES_RESERVED] = "reserved",
 	};
-	int found = find_name(names, ARRAY_SIZE(names), arg);
+	int found = choose(options, names, ARRAY_SIZE(names), arg, "kind of huge pages",
+			   "transparent, reserved and off");
 
 	if (found < 0)
-		return error(
-			options,
-			"unknown kind of huge pages '%s': known are transparent, reserved and off",
-			arg);
+		return found;
 	options->config.hugepages = (enum memory_pages)found;
 	return 0;
 }
@@ -357,12 +365,11 @@ static int parse_idle(struct options *options, const char *arg)
 		[IDLE_NATIVE] = "native",
 		[IDLE_AUTO] = "auto",
 	};
-	int found = find_name(names, ARRAY_SIZE(names), arg);
+	int found = choose(options, names, ARRAY_SIZE(names), arg, "idle policy",
+			   "auto, sleep, poll and native");
 
 	if (found < 0)
-		return error(options,
-			     "unknown idle policy '%s': known are auto, sleep, poll and native",
-			     arg);
+		return found;
 	options->config.idle = (enum idle_policy)found;
 	return 0;
 }
@@ -386,12 +393,11 @@ static int parse_irqchip(struct options *options, const char *arg)
 		[VM_IRQCHIP_PLIC] = "plic",
 		[VM_IRQCHIP_AIA] = "aia",
 	};
-	int found = find_name(names, ARRAY_SIZE(names), arg);
+	int found = choose(options, names, ARRAY_SIZE(names), arg, "interrupt controller",
+			   "plic, aia and auto");
 
 	if (found < 0)
-		return error(options,
-			     "unknown interrupt controller '%s': known are plic, aia and auto",
-			     arg);
+		return found;
 	options->config.irqchip = (enum vm_irqchip)found;
 	return 0;
 }
@@ -404,12 +410,11 @@ static int parse_loglevel(struct options *options, const char *arg)
 		[LOG_INFO] = "info",
 		[LOG_DEBUG] = "debug",
 	};
-	int found = find_name(names, ARRAY_SIZE(names), arg);
+	int found = choose(options, names, ARRAY_SIZE(names), arg, "log level",
+			   "error, warning, info and debug");
 
 	if (found < 0)
-		return error(options,
-			     "unknown log level '%s': known are error, warning, info and debug",
-			     arg);
+		return found;
 	options->loglevel = (enum log_level)found;
 	return 0;
 }

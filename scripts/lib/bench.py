@@ -164,8 +164,9 @@ def payload_command(column, payload, cpus=1, mode=""):
     if column == "duvisor":
         # Two harts that talk must not share one: the small monitor does this by itself.
         pin = "--cpu-affinity 0=0 --cpu-affinity 1=1" if cpus == 2 else ""
-        pages = "" if mode == "--hugepages" else "--hugepages off"
-        return f"duvisor run -k {payload}.elf --mem 256M --cpus {cpus} {pin} {pages} {mode.replace('--hugepages', '')}"
+        # Huge pages are its default, not the monitor's.
+        pages = "" if mode == "--hugepages" else f"--hugepages off {mode}"
+        return f"duvisor run -k {payload}.elf --mem 256M --cpus {cpus} {pin} {pages}"
     if column in ("kvm", "upstream"):
         return f"./monitor --mem 256 --cpus {cpus} {mode} {payload}.elf"
     return f"{QEMU} -m 256M -smp {cpus} -kernel /job/{payload}.elf"

@@ -131,14 +131,7 @@ static inline void guest_write(gpa_t gpa, unsigned int len, uint64_t val)
 /* A line as a device's hot register moves it, or else as any other. */
 static inline void board_set_line(unsigned int irq, bool level)
 {
-	struct irqchip *chip = board.without_hot ? NULL : irqchip_hot_enter(board.vm.irqchip);
-	bool done = false;
-
-	if (chip) {
-		done = !chip->hot_line(chip, irq, level);
-		hot_leave(&chip->lock);
-	}
-	if (!done)
+	if (board.without_hot || irqchip_hot_line(board.vm.irqchip, irq, level))
 		irqchip_set_line(&board.vm, irq, level);
 }
 

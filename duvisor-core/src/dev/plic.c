@@ -227,13 +227,16 @@ static void write_enable(struct plic *plic, uint64_t off, uint32_t val)
 {
 	_Atomic uint32_t *word = enable_word(plic, off);
 	unsigned int first = off % ENABLE_STRIDE / 4 * 32;
+	uint32_t changed;
 
 	if (!word)
 		return;
 	/* There is no source 0. */
-	*word = first ? val : val & ~1U;
-	for (unsigned int irq = first; irq < first + 32; irq++)
-		find_owner(plic, irq);
+	val = first ? val : val & ~1U;
+	changed = *word ^ val;
+	*word = val;
+	for (; changed; changed &= changed - 1)
+		find_owner(plic, first + (unsigned int)__builtin_ctz(changed));
 	update_outputs(plic);
 }
 

@@ -28,16 +28,12 @@ hot_value uart_hot_load(struct device *dev, uint64_t off, uint64_t len)
 
 static inline uint64_t set_line(struct uart *uart, bool level)
 {
-	struct irqchip *chip = irqchip_hot_enter(uart->dev.vm->irqchip);
 	uint64_t declined;
 
-	if (!chip)
-		return 1;
 	uart->level = level;
-	declined = chip->hot_line(chip, uart->dev.irq, level);
-	hot_leave(&chip->lock);
+	declined = irqchip_hot_line(uart->dev.vm->irqchip, uart->dev.irq, level);
 	if (declined)
-		uart->level = !uart->level;
+		uart->level = !level;
 	return declined;
 }
 
