@@ -864,8 +864,8 @@ def gate(args, share):
         say(f"the record is of {made_by}, this is {compiler()}: nothing to compare")
         return EXIT_SKIPPED
     results = {}
-    collect(in_host(micro_script("duvisor", 1), share, "--icount", "--host-cpus", 1,
-                    timeout=300), results)
+    text = in_host(micro_script("duvisor", 1), share, "--icount", "--host-cpus", 1, timeout=300)
+    collect(text, results)
     collect_aia(["duvisor"], share, results)
     now = {name: summary(columns["duvisor"])["median"] for name, columns in results.items()
            if not UNSTEADY.match(name)}
@@ -876,6 +876,8 @@ def gate(args, share):
     for line in wrong:
         say(line)
     if wrong:
+        # Least, median and most of an operation's batches tell a steady change from something beside it.
+        print("\n".join(line for line in text.splitlines() if LINE.match(line)))
         say("if that is meant to be: scripts/bench gate --update, and commit the record")
     return 1 if wrong else 0
 

@@ -17,7 +17,8 @@ def test_instruction_counts_are_those_on_record():
                           stderr=subprocess.STDOUT, text=True)
     if done.returncode == bench.EXIT_SKIPPED:
         pytest.skip(done.stdout.strip())
-    assert done.returncode == 0, done.stdout
+    if done.returncode:
+        pytest.fail(done.stdout)  # an assertion would cut it
 
 
 RECORD = {"small": 29, "large": 1000}

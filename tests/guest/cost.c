@@ -223,17 +223,34 @@ static void sort(uint64_t *value, unsigned int count)
 
 static uint64_t loop;
 
-static void report(const char *name, uint64_t *batch)
+/* Kept until all is measured: what the host's kernel still does to put a line out would be in the next row. */
+static struct result {
+	const char *name;
+	uint64_t median, least, most;
+} results[32];
+static unsigned int result_count;
+
+static void keep(const char *name, uint64_t *batch)
 {
 	sort(batch, BATCHES);
-	guest_print(name);
-	guest_print(": ");
-	guest_print_number(batch[BATCHES / 2]);
-	guest_print(" ");
-	guest_print_number(batch[0]);
-	guest_print(" ");
-	guest_print_number(batch[BATCHES - 1]);
-	guest_print("\n");
+	results[result_count++] = (struct result){.name = name,
+						  .median = batch[BATCHES / 2],
+						  .least = batch[0],
+						  .most = batch[BATCHES - 1]};
+}
+
+static void print_results(void)
+{
+	for (const struct result *result = results; result < results + result_count; result++) {
+		guest_print(result->name);
+		guest_print(": ");
+		guest_print_number(result->median);
+		guest_print(" ");
+		guest_print_number(result->least);
+		guest_print(" ");
+		guest_print_number(result->most);
+		guest_print("\n");
+	}
 }
 
 static void measure(const char *name, uint64_t count, void (*operation)(uint64_t i))
@@ -249,7 +266,7 @@ static void measure(const char *name, uint64_t count, void (*operation)(uint64_t
 		batch[b] = ((csr_read(time) - start) * NSEC_PER_TICK + count / 2) / count;
 		batch[b] = batch[b] > loop ? batch[b] - loop : 0;
 	}
-	report(name, batch);
+	keep(name, batch);
 	if (operation == empty)
 		loop = batch[BATCHES / 2];
 }
@@ -271,7 +288,7 @@ static void measure_wakeup(void)
 	}
 	csr_write(stimecmp, -1ul);
 	__asm__ volatile("csrs sstatus, %0" : : "r"(SSTATUS_SIE));
-	report("WFI wake-up after the deadline", batch);
+	keep("WFI wake-up after the deadline", batch);
 }
 
 /* --- two harts -------------------------------------------------------------- */
@@ -373,5 +390,6 @@ int main(long hart, void *fdt)
 		measure_one_hart();
 	else
 		measure_two_harts();
+	print_results();
 	return 0;
 }
