@@ -127,6 +127,36 @@ static void changed_pte(const struct fence *f)
 	}
 }
 
+/* What a jump finds is remembered in other places than what a load does. */
+static void moved_code(const struct fence *f)
+{
+	for (unsigned int n = 0; n < 12; n++) {
+		enum mode mode = n / 6 ? IN_DVU : IN_DVS;
+		/* Where it was, elsewhere, and back again; each twice. */
+		bool moved = n / 2 % 3 == 1;
+		static struct window w;
+		static u64 *page;
+		const struct outcome *o;
+
+		if (n % 6 == 0) {
+			test("[FEN-%u] %s after moving code that %s jumps to", fence_rule(f),
+			     f->name, mode_name[mode]);
+			fence_world(ATP_39);
+			w = window_new(mode);
+			page = other_page();
+		} else if (n % 2 == 0) {
+			u64 *pte = pte_of(&w, f->stage);
+
+			*pte = make_pte(target_name(f->stage, moved ? page : (void *)w.pa),
+					*pte & 0x3ff);
+			do_fence(f, &w);
+		}
+		o = run_access(mode, FETCH, w.gva);
+		CHECK_TRAP(o, AT_HU, mode == IN_DVS ? EXC_ECALL_VS : EXC_ECALL_U, w.gva + 4, 0);
+		CHECK_EQ(o->x[A0], moved ? 9 : 8);
+	}
+}
+
 static void revoked_permission(const struct fence *f)
 {
 	struct window w;
@@ -381,6 +411,7 @@ void test_main(void)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(fences); i++) {
 		changed_pte(&fences[i]);
+		moved_code(&fences[i]);
 		revoked_permission(&fences[i]);
 		changed_table(&fences[i]);
 	}

@@ -381,6 +381,35 @@ static void injected(void)
 	csr_write(CSR_HVIP, HUVIP_VSSIP);
 	CHECK_EQ(RUN(IN_U, NOP, NOP)->where, AT_HS);
 	CHECK_EQ(csr_read(CSR_SCAUSE), CAUSE_INTERRUPT | IRQ_VSSI);
+
+	test("[EN-1] they become that while they are pending, by hideleg");
+	usual_world();
+	csr_write(CSR_HIE, 0x444);
+	csr_write(CSR_HIDELEG, ~0ul);
+	csr_write(CSR_HVIP, HUVIP_VSSIP);
+	CHECK_DONE(RUN(IN_U, NOP, NOP));
+	csr_write(CSR_HIDELEG, 0);
+	CHECK_EQ(RUN(IN_U, NOP, NOP)->where, AT_HS);
+	CHECK_EQ(csr_read(CSR_SCAUSE), CAUSE_INTERRUPT | IRQ_VSSI);
+
+	test("[EN-1] they become that while they are pending, by EN");
+	usual_world();
+	csr_write(CSR_HIDELEG, 0);
+	set_en(true);
+	csr_write(CSR_HIE, 0x444);
+	csr_write(CSR_HVIP, HUVIP_VSSIP);
+	CHECK_DONE(RUN(IN_HU, NOP, NOP));
+	set_en(false);
+	CHECK_EQ(RUN(IN_U, NOP, NOP)->where, AT_HS);
+	CHECK_EQ(csr_read(CSR_SCAUSE), CAUSE_INTERRUPT | IRQ_VSSI);
+
+	test("[TIME-1] a guest's timer that is enabled ends the host's wfi");
+	usual_world();
+	csr_write(CSR_HIDELEG, ~0ul);
+	csr_write(CSR_HENVCFG, ENVCFG_STCE);
+	csr_write(CSR_HIE, 0x444);
+	csr_write(CSR_VSTIMECMP, csr_read(CSR_TIME) + 100000);
+	CHECK_DONE(RUN(IN_HS, WFI, NOP));
 }
 
 void test_main(void)
