@@ -327,12 +327,13 @@ static const struct {
 static void injected(void)
 {
 	static const u64 hideleg[] = {0, ~0ul};
+	const struct outcome *o;
+	u64 due;
 
 	for (unsigned int i = 0; i < 12; i++) {
 		unsigned int n = i % 3;
 		enum mode mode = i / 6 ? IN_DVU : IN_DVS;
 		u64 deleg = hideleg[i / 3 & 1];
-		const struct outcome *o;
 
 		test("[IE-1] huvip injects %s into %s, hideleg %lx", interrupts[n].name,
 		     mode_name[mode], deleg);
@@ -387,10 +388,11 @@ static void injected(void)
 	csr_write(CSR_HIE, 0x444);
 	csr_write(CSR_HIDELEG, ~0ul);
 	csr_write(CSR_HVIP, HUVIP_VSSIP);
-	CHECK_DONE(RUN(IN_U, NOP, NOP));
-	csr_write(CSR_HIDELEG, 0);
-	CHECK_EQ(RUN(IN_U, NOP, NOP)->where, AT_HS);
-	CHECK_EQ(csr_read(CSR_SCAUSE), CAUSE_INTERRUPT | IRQ_VSSI);
+	csr_write(CSR_STIMECMP, ~0ul);
+	CHECK_DONE(RUN(IN_HS, CSRRSI(X0, CSR_SSTATUS, MSTATUS_SIE), NOP, NOP));
+	CHECK_EQ(csr_read(CSR_MIP), HUVIP_VSSIP);
+	o = RUN(IN_HS, CSRRSI(X0, CSR_SSTATUS, MSTATUS_SIE), CSRRW(X0, CSR_HIDELEG, X0), NOP, NOP);
+	CHECK_TRAP(o, AT_HS, CAUSE_INTERRUPT | IRQ_VSSI, code_addr(IN_HS, 2), 0);
 
 	test("[EN-1] they become that while they are pending, by EN");
 	usual_world();
@@ -407,9 +409,12 @@ static void injected(void)
 	usual_world();
 	csr_write(CSR_HIDELEG, ~0ul);
 	csr_write(CSR_HENVCFG, ENVCFG_STCE);
+	csr_write(CSR_HTIMEDELTA, 0);
 	csr_write(CSR_HIE, 0x444);
-	csr_write(CSR_VSTIMECMP, csr_read(CSR_TIME) + 100000);
+	due = csr_read(CSR_TIME) + 100000;
+	csr_write(CSR_VSTIMECMP, due);
 	CHECK_DONE(RUN(IN_HS, WFI, NOP));
+	CHECK(csr_read(CSR_TIME) >= due);
 }
 
 void test_main(void)

@@ -7,6 +7,7 @@
 #define UART_LSR_THRE 0x20
 #define UART_LSR_TEMT 0x40
 #define SIFIVE_TEST 0x100000ul
+#define MTIMECMP 0x2004000ul /* of the first hart; 8 bytes each */
 #define TEST_PASS 0x5555
 #define TEST_FAIL 0x13333
 
@@ -252,9 +253,16 @@ __attribute__((weak)) void at_reset(void)
 {
 }
 
+/* It is 0, so MTIP would be set all the time: QEMU is slower, and more careful, while something is pending. */
+static void stop_machine_timer(unsigned int hart)
+{
+	((volatile u64 *)MTIMECMP)[hart] = ~0ul;
+}
+
 void boot_hart(void)
 {
 	at_reset();
+	stop_machine_timer(0);
 	fresh();
 	test_main();
 	finish();
@@ -267,6 +275,7 @@ void start_hart(unsigned int hart, void (*fn)(void))
 
 void boot_other_hart(unsigned int hart)
 {
+	stop_machine_timer(hart);
 	for (;;) {
 		void (*fn)(void) = __atomic_load_n(&hart_function[hart], __ATOMIC_ACQUIRE);
 
