@@ -130,30 +130,34 @@ static void changed_pte(const struct fence *f)
 /* What a jump finds is remembered in other places than what a load does. */
 static void moved_code(const struct fence *f)
 {
-	for (unsigned int n = 0; n < 12; n++) {
-		enum mode mode = n / 6 ? IN_DVU : IN_DVS;
+	static const enum mode modes[] = {IN_DVS, IN_DVU};
+
+	for (unsigned int m = 0; m < ARRAY_SIZE(modes); m++) {
+		enum mode mode = modes[m];
+		struct window w;
+		u64 *page, *pte;
+
+		test("[FEN-%u] %s after moving code that %s jumps to", fence_rule(f), f->name,
+		     mode_name[mode]);
+		fence_world(ATP_39);
+		w = window_new(mode);
+		page = other_page();
+		pte = pte_of(&w, f->stage);
 		/* Where it was, elsewhere, and back again; each twice. */
-		bool moved = n / 2 % 3 == 1;
-		static struct window w;
-		static u64 *page;
-		const struct outcome *o;
+		for (unsigned int n = 0; n < 6; n++) {
+			bool moved = n / 2 == 1;
+			const struct outcome *o;
 
-		if (n % 6 == 0) {
-			test("[FEN-%u] %s after moving code that %s jumps to", fence_rule(f),
-			     f->name, mode_name[mode]);
-			fence_world(ATP_39);
-			w = window_new(mode);
-			page = other_page();
-		} else if (n % 2 == 0) {
-			u64 *pte = pte_of(&w, f->stage);
-
-			*pte = make_pte(target_name(f->stage, moved ? page : (void *)w.pa),
-					*pte & 0x3ff);
-			do_fence(f, &w);
+			if (n == 2 || n == 4) {
+				*pte = make_pte(target_name(f->stage, moved ? page : (void *)w.pa),
+						*pte & 0x3ff);
+				do_fence(f, &w);
+			}
+			o = run_access(mode, FETCH, w.gva);
+			CHECK_TRAP(o, AT_HU, mode == IN_DVS ? EXC_ECALL_VS : EXC_ECALL_U, w.gva + 4,
+				   0);
+			CHECK_EQ(o->x[A0], moved ? 9 : 8);
 		}
-		o = run_access(mode, FETCH, w.gva);
-		CHECK_TRAP(o, AT_HU, mode == IN_DVS ? EXC_ECALL_VS : EXC_ECALL_U, w.gva + 4, 0);
-		CHECK_EQ(o->x[A0], moved ? 9 : 8);
 	}
 }
 

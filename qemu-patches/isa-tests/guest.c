@@ -310,6 +310,17 @@ static void guest_timer(void)
 	CHECK(!vstip());
 	csr_write(CSR_HENVCFG, ENVCFG_STCE);
 	CHECK(vstip());
+
+	test("[TIME-1] a guest's timer that is enabled ends the host's wfi");
+	usual_world();
+	csr_write(CSR_HIDELEG, ~0ul);
+	csr_write(CSR_HENVCFG, ENVCFG_STCE);
+	csr_write(CSR_HTIMEDELTA, 0);
+	csr_write(CSR_HIE, 0x444);
+	u64 wake = csr_read(CSR_TIME) + 100000;
+	csr_write(CSR_VSTIMECMP, wake);
+	CHECK_DONE(RUN(IN_HS, WFI, NOP));
+	CHECK(csr_read(CSR_TIME) >= wake);
 }
 
 /* ---- virtual interrupts ---- */
@@ -327,13 +338,12 @@ static const struct {
 static void injected(void)
 {
 	static const u64 hideleg[] = {0, ~0ul};
-	const struct outcome *o;
-	u64 due;
 
 	for (unsigned int i = 0; i < 12; i++) {
 		unsigned int n = i % 3;
 		enum mode mode = i / 6 ? IN_DVU : IN_DVS;
 		u64 deleg = hideleg[i / 3 & 1];
+		const struct outcome *o;
 
 		test("[IE-1] huvip injects %s into %s, hideleg %lx", interrupts[n].name,
 		     mode_name[mode], deleg);
@@ -382,8 +392,14 @@ static void injected(void)
 	csr_write(CSR_HVIP, HUVIP_VSSIP);
 	CHECK_EQ(RUN(IN_U, NOP, NOP)->where, AT_HS);
 	CHECK_EQ(csr_read(CSR_SCAUSE), CAUSE_INTERRUPT | IRQ_VSSI);
+}
 
-	test("[EN-1] they become that while they are pending, by hideleg");
+/* Whose interrupts they are may change while they are pending. */
+static void changed_owner(void)
+{
+	const struct outcome *o;
+
+	test("[EN-1] VS-level interrupts become HS-mode's while pending, by hideleg");
 	usual_world();
 	csr_write(CSR_HIE, 0x444);
 	csr_write(CSR_HIDELEG, ~0ul);
@@ -394,7 +410,7 @@ static void injected(void)
 	o = RUN(IN_HS, CSRRSI(X0, CSR_SSTATUS, MSTATUS_SIE), CSRRW(X0, CSR_HIDELEG, X0), NOP, NOP);
 	CHECK_TRAP(o, AT_HS, CAUSE_INTERRUPT | IRQ_VSSI, code_addr(IN_HS, 2), 0);
 
-	test("[EN-1] they become that while they are pending, by EN");
+	test("[EN-1] VS-level interrupts become HS-mode's while pending, by EN");
 	usual_world();
 	csr_write(CSR_HIDELEG, 0);
 	set_en(true);
@@ -404,17 +420,6 @@ static void injected(void)
 	set_en(false);
 	CHECK_EQ(RUN(IN_U, NOP, NOP)->where, AT_HS);
 	CHECK_EQ(csr_read(CSR_SCAUSE), CAUSE_INTERRUPT | IRQ_VSSI);
-
-	test("[TIME-1] a guest's timer that is enabled ends the host's wfi");
-	usual_world();
-	csr_write(CSR_HIDELEG, ~0ul);
-	csr_write(CSR_HENVCFG, ENVCFG_STCE);
-	csr_write(CSR_HTIMEDELTA, 0);
-	csr_write(CSR_HIE, 0x444);
-	due = csr_read(CSR_TIME) + 100000;
-	csr_write(CSR_VSTIMECMP, due);
-	CHECK_DONE(RUN(IN_HS, WFI, NOP));
-	CHECK(csr_read(CSR_TIME) >= due);
 }
 
 void test_main(void)
@@ -427,4 +432,5 @@ void test_main(void)
 	guest_time();
 	guest_timer();
 	injected();
+	changed_owner();
 }
