@@ -322,6 +322,189 @@ static void switched_roots(void)
 	}
 }
 
+/* ---- translations that are not in use when the fence comes ---- */
+
+/* What leads to other translations for a while, and back. */
+enum away { BY_HUVSATP, BY_SATP_OF_GUEST, BY_SATP_OF_HOST, BY_VMID, AWAYS };
+
+static const char *const away_name[] = {
+	[BY_HUVSATP] = "huvsatp",
+	[BY_SATP_OF_GUEST] = "satp of the guest",
+	[BY_SATP_OF_HOST] = "satp of the host",
+	[BY_VMID] = "VMID",
+};
+static const int away_stage[] = {2, 2, 0, 1};
+
+/* Root registers without their ASIDs. */
+static u64 read_root(enum away away)
+{
+	u64 root;
+
+	if (away == BY_VMID)
+		root = csr_read(CSR_HUGATP);
+	else if (away == BY_SATP_OF_HOST)
+		root = csr_read(CSR_SATP);
+	else
+		root = csr_read(CSR_VSATP);
+	return root & ~(0xfffful << SATP_ASID_SHIFT);
+}
+
+/* Go to space number n, with its own ASID or VMID, without a fence. Number 0 is the first. */
+static void go_to(enum away away, u64 root, u64 n)
+{
+	switch (away) {
+	case BY_HUVSATP:
+		regs()[A1] = root | (GUEST_ASID + n) << SATP_ASID_SHIFT;
+		CHECK_DONE(RUN(IN_HU, CSRRW(X0, CSR_HUVSATP, A1)));
+		break;
+	case BY_SATP_OF_GUEST:
+		regs()[A1] = root | (GUEST_ASID + n) << SATP_ASID_SHIFT;
+		CHECK_DONE(RUN(IN_DVS, CSRRW(X0, CSR_SATP, A1)));
+		break;
+	case BY_SATP_OF_HOST:
+		regs()[A1] = root | (HOST_ASID + n) << SATP_ASID_SHIFT;
+		CHECK_DONE(RUN(IN_HS, CSRRW(X0, CSR_SATP, A1)));
+		break;
+	default:
+		csr_write(CSR_HGATP, (VMID + n) << HGATP_VMID_SHIFT);
+		csr_write(CSR_HDVCTL, HDVCTL_EN);
+		csr_write(CSR_HUGATP, root);
+		break;
+	}
+}
+
+/* Does this fence order what another VMID has, too? */
+static bool all_vmids(const struct fence *f)
+{
+	return f->stage == 0 || (f->stage == 1 && f->mode == IN_HS);
+}
+
+/* The root of a space with the window at another page. */
+static u64 second_root(enum away away, const struct window *w, const u64 *page)
+{
+	struct table second = second_table(away_stage[away], w, page);
+
+	return table_atp(&second);
+}
+
+static void fence_from_away(const struct fence *f, enum away away)
+{
+	struct window w;
+	u64 *page, *pte, old, first, second;
+
+	test("[FEN-%u] %s reaches what was used before %s changed", fence_rule(f), f->name,
+	     away_name[away]);
+	fence_world(ATP_39);
+	w = window_new(IN_DVS);
+	page = other_page();
+	pte = pte_of(&w, f->stage);
+	old = *pte;
+	first = read_root(away);
+	second = second_root(away, &w, page);
+	for (unsigned int round = 0; round < 2; round++) {
+		bool fetch = round == 1;
+
+		note("round %u", round);
+		CHECK_EQ(load(&w, IN_DVS), WINDOW_MAGIC);
+		run_access(IN_DVS, FETCH, w.gva);
+		go_to(away, second, 1);
+		CHECK_EQ(load(&w, IN_DVS), OTHER_MAGIC);
+		*pte = make_pte(target_name(f->stage, page), *pte & 0x3ff);
+		do_fence(f, &w);
+		go_to(away, first, 0);
+		if (fetch)
+			CHECK_EQ(run_access(IN_DVS, FETCH, w.gva)->x[A0], 9);
+		else
+			CHECK_EQ(load(&w, IN_DVS), OTHER_MAGIC);
+		*pte = old;
+		do_fence(f, &w);
+	}
+}
+
+/* More spaces than a hart may keep, in turns. */
+static void many_spaces(enum away away)
+{
+	enum { SPACES = 7 };
+	struct window w;
+	u64 roots[SPACES];
+
+	test("[FEN-1] %u spaces by %s, no fence between", SPACES, away_name[away]);
+	fence_world(ATP_39);
+	w = window_new(IN_DVS);
+	roots[0] = read_root(away);
+	for (u64 i = 1; i < SPACES; i++) {
+		u64 *page = other_page();
+
+		page[WINDOW_DATA / 8] = OTHER_MAGIC + i;
+		roots[i] = second_root(away, &w, page);
+	}
+	for (u64 i = 0; i < 40; i++) {
+		u64 n = i < 20 ? i % SPACES : i * i % SPACES;
+		u64 magic = n ? OTHER_MAGIC + n : WINDOW_MAGIC;
+
+		note("step %lu, space %lu", i, n);
+		go_to(away, roots[n], n);
+		CHECK_EQ(load(&w, IN_DVS), magic);
+		CHECK_EQ(load(&w, IN_HU), magic);
+	}
+}
+
+/* A store through what was used before changes code that has run since. */
+static void code_written_from_before(enum away away)
+{
+	struct window w;
+	u64 first, second;
+
+	test("[FEN-1] code that ran meanwhile is written again, %s changes", away_name[away]);
+	fence_world(ATP_39);
+	w = window_new(IN_DVS);
+	first = read_root(away);
+	second = second_root(away, &w, (u64 *)w.pa);
+	for (u32 round = 0; round < 3; round++) {
+		note("round %u", round);
+		/* This space can write the page, the other one has its code from there. */
+		regs()[A0] = ADDI(A0, A0, 10 + round);
+		regs()[A1] = w.gva;
+		CHECK_DONE(RUN(IN_DVS, SW(A0, A1, 0), FENCE_I));
+		go_to(away, second, 1);
+		CHECK_EQ(run_access(IN_DVS, FETCH, w.gva)->x[A0], 7 + 10 + round);
+		go_to(away, first, 0);
+		regs()[A0] = ADDI(A0, A0, 20 + round);
+		regs()[A1] = w.gva;
+		CHECK_DONE(RUN(IN_DVS, SW(A0, A1, 0), FENCE_I));
+		go_to(away, second, 1);
+		CHECK_EQ(run_access(IN_DVS, FETCH, w.gva)->x[A0], 7 + 20 + round);
+		go_to(away, first, 0);
+	}
+}
+
+/* The host's own translations, with the same ASIDs. */
+static void host_from_away(const struct fence *f)
+{
+	struct window w;
+	u64 *page, first, second;
+
+	test("[FEN-1] %s reaches what U-mode used before satp changed", f->name);
+	fence_world(ATP_39);
+	w = window_new(IN_DVS);
+	page = other_page();
+	first = read_root(BY_SATP_OF_HOST);
+	second = second_root(BY_SATP_OF_HOST, &w, page);
+	regs()[A1] = w.hva + WINDOW_DATA;
+	CHECK_DONE(RUN(IN_HU, LD(A0, A1, 0)));
+	CHECK_EQ(regs()[A0], WINDOW_MAGIC);
+	go_to(BY_SATP_OF_HOST, second, 1);
+	regs()[A1] = w.hva + WINDOW_DATA;
+	CHECK_DONE(RUN(IN_HU, LD(A0, A1, 0)));
+	CHECK_EQ(regs()[A0], OTHER_MAGIC);
+	*w.host_pte = make_pte((u64)page, *w.host_pte & 0x3ff);
+	do_fence(f, &w);
+	go_to(BY_SATP_OF_HOST, first, 0);
+	regs()[A1] = w.hva + WINDOW_DATA;
+	CHECK_DONE(RUN(IN_HU, LD(A0, A1, 0)));
+	CHECK_EQ(regs()[A0], OTHER_MAGIC);
+}
+
 /* ---- VMIDs and plain guests ---- */
 
 static void two_vmids(void)
@@ -418,6 +601,15 @@ void test_main(void)
 		moved_code(&fences[i]);
 		revoked_permission(&fences[i]);
 		changed_table(&fences[i]);
+		for (enum away away = 0; away < AWAYS; away++)
+			if (away != BY_VMID || all_vmids(&fences[i]))
+				fence_from_away(&fences[i], away);
+		if (fences[i].stage == 0)
+			host_from_away(&fences[i]);
+	}
+	for (enum away away = 0; away < AWAYS; away++) {
+		many_spaces(away);
+		code_written_from_before(away);
 	}
 	switched_roots();
 	two_vmids();

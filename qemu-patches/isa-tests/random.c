@@ -507,6 +507,15 @@ static void change_one(const struct ptes *p, u64 *before)
 		CHECK_DONE(RUN(IN_DVS, SFENCE_VMA(X0, X0)));
 }
 
+/* The same tables under other ASIDs: what a hart has kept of a space that is not in use must follow, too. */
+static void change_asids(void)
+{
+	u64 no_asid = ~(0xfffful << SATP_ASID_SHIFT);
+
+	csr_write(CSR_SATP, (csr_read(CSR_SATP) & no_asid) | below(7) << SATP_ASID_SHIFT);
+	csr_write(CSR_VSATP, (csr_read(CSR_VSATP) & no_asid) | below(7) << SATP_ASID_SHIFT);
+}
+
 #define ACCESSES_OF_A_TRIAL 2
 #define CHANGES_OF_A_TRIAL 6
 
@@ -536,6 +545,8 @@ static void trial(u64 *page, unsigned int number, bool keep)
 			fence_all();
 		else if (ptes.n)
 			change_one(&ptes, before);
+		if (keep && one_in(2))
+			change_asids();
 		access_somehow(&w, number);
 		check_only_marks(&ptes, before);
 	}
