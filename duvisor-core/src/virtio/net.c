@@ -19,8 +19,11 @@ _Static_assert(sizeof(struct virtio_net_hdr_v1) == NET_HEADER, "the header of se
 
 /* Frames that may be taken from the back end in one go: others want their turn. */
 #define RX_BATCH 64
-/* While the loop does not sleep, ask the back end this often, and up to so seldom while it has nothing. */
-#define RX_PERIOD_NS 50000ULL
+/*
+ * While the loop does not sleep, ask the back end this often, and up to so seldom while it has nothing. Shorter than an
+ * answer takes: who waits for one would wait for us, too.
+ */
+#define RX_PERIOD_NS 20000ULL
 #define RX_MAX_PERIOD_NS (8 * RX_PERIOD_NS)
 
 #define LOCAL_MAC_PREFIX 0x02
@@ -114,8 +117,11 @@ static void send_frames(struct netdev *dev, unsigned int pair)
 {
 	bool sent = true;
 
-	while (sent && virtio_pop(&dev->virtio, tx_queue(pair), &dev->chain))
+	while (sent && virtio_pop(&dev->virtio, tx_queue(pair), &dev->chain)) {
 		sent = send_frame(dev, pair);
+		/* Something may answer soon. */
+		dev->receive_period = RX_PERIOD_NS;
+	}
 	if (dev->net->ops->flush(dev->net) || !sent)
 		set_tx_blocked(dev, true);
 	virtio_signal(&dev->virtio, tx_queue(pair));
