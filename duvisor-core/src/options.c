@@ -15,7 +15,7 @@
 #include "words.h"
 
 #define DEFAULT_RAM (256ULL << 20)
-#define DEFAULT_IO_POLL_US 200
+#define DEFAULT_IO_POLL_US 50
 #define MAX_IO_POLL_US 1000000U
 #define MIN_RAM (2ULL << 20)
 #define PAGE_SIZE 4096
@@ -591,7 +591,7 @@ static const struct row table[] = {
 	 CALL(parse_idle)},
 	{"initrd", 'i', "FILE", "initial RAM disk", SET(initrd)},
 	{"io-poll", 0, "US",
-	 "the I/O thread looks on for up to US microseconds before it\nsleeps (default 200)",
+	 "the I/O thread looks on for up to US microseconds before it\nsleeps (default 50)",
 	 CALL(parse_io_poll)},
 	{"irqchip", 0, "plic|aia|auto",
 	 "the guest's interrupt controller: PLIC, APLIC with IMSIC, or the\nlatter if the host has "

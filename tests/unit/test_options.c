@@ -219,7 +219,7 @@ static void test_defaults(void **state)
 	assert_false(options.config.nodefaults);
 	assert_false(options.config.lazy_map);
 	assert_int_equal(options.config.irqchip, VM_IRQCHIP_AUTO);
-	assert_int_equal(options.config.io_poll_us, 200);
+	assert_int_equal(options.config.io_poll_us, 50);
 }
 
 static void test_everything(void **state)
