@@ -510,10 +510,8 @@ static void change_one(const struct ptes *p, u64 *before)
 /* The same tables under other ASIDs: what a hart has kept of a space that is not in use must follow, too. */
 static void change_asids(void)
 {
-	u64 no_asid = ~(0xfffful << SATP_ASID_SHIFT);
-
-	csr_write(CSR_SATP, (csr_read(CSR_SATP) & no_asid) | below(7) << SATP_ASID_SHIFT);
-	csr_write(CSR_VSATP, (csr_read(CSR_VSATP) & no_asid) | below(7) << SATP_ASID_SHIFT);
+	csr_write(CSR_SATP, (csr_read(CSR_SATP) & ~SATP_ASID) | below(7) << SATP_ASID_SHIFT);
+	csr_write(CSR_VSATP, (csr_read(CSR_VSATP) & ~SATP_ASID) | below(7) << SATP_ASID_SHIFT);
 }
 
 #define ACCESSES_OF_A_TRIAL 2

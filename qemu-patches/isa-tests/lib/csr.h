@@ -168,6 +168,7 @@
 #define ATP_PPN_MASK ((1ul << 44) - 1)
 #define HGATP_VMID_SHIFT 44
 #define SATP_ASID_SHIFT 44
+#define SATP_ASID (0xfffful << SATP_ASID_SHIFT)
 
 #define csr_read(csr)                                                                              \
 	({                                                                                         \
