@@ -10,10 +10,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "types.h"
 
 #define ZERO_CHUNK 65536
+
+/* See write_at_once(). Whole pages of the host need not be read first; other devices wait while one request is copied. */
+#define AT_ONCE_ALIGN 4096
+#define AT_ONCE_MAX (128U << 10)
+/* The kernel made us wait for the disk: the next ones may wait by themselves for a while. */
+#define AT_ONCE_TOO_LONG_NS 8000000
+#define AT_ONCE_PAUSE_NS 1000000000
 
 /* Direct I/O of a file wants its file system's blocks; this fits them all (page size). */
 #define DIRECT_BLOCK 4096
@@ -111,6 +119,8 @@ static int create_engines(struct disk *disk, const struct disk_options *options,
 	err = disk_uring_create(disk, depth, options->sqpoll);
 	if (err)
 		log_info("no io_uring: %s; a thread does all disk I/O", strerror(-err));
+	else
+		disk->at_once = !options->direct && !disk_uring_has_sqpoll(disk);
 	return 0;
 }
 
@@ -140,14 +150,6 @@ void disk_close(struct disk *disk)
 	/* The kernel may hold the file a moment longer for requests that io_uring has reported as done. */
 	set_lock(disk, F_UNLCK);
 	close(disk->fd);
-}
-
-void disk_submit(struct disk *disk, struct disk_request *request)
-{
-	if (disk->uring && request->op <= DISK_FLUSH)
-		disk_uring_submit(disk, request);
-	else
-		disk_worker_submit(disk, request);
 }
 
 void disk_commit(struct disk *disk)
@@ -184,6 +186,41 @@ static int transfer(const struct disk *disk, const struct disk_request *request)
 	if (n < 0)
 		return -errno;
 	return (uint64_t)n == request->len ? 0 : -EIO;
+}
+
+/*
+ * A write to the host's page cache is a copy, but may also wait: for the rest of a page that is not all written, or because too
+ * much has been written already. io_uring hands each to a thread of the kernel's for that (block devices and most
+ * file systems have no way to try), which costs more than the copy of a small one.
+ */
+static bool write_at_once(struct disk *disk, struct disk_request *request)
+{
+	uint64_t begin;
+	uint64_t end;
+	int result;
+
+	if (!disk->at_once || request->op != DISK_WRITE || request->len > AT_ONCE_MAX ||
+	    (request->offset | request->len) % AT_ONCE_ALIGN)
+		return false;
+	begin = clock_fast_ns(disk->io->frequency);
+	if (begin < disk->at_once_again)
+		return false;
+	result = transfer(disk, request);
+	end = clock_fast_ns(disk->io->frequency);
+	if (end - begin > AT_ONCE_TOO_LONG_NS)
+		disk->at_once_again = end + AT_ONCE_PAUSE_NS;
+	request->done(request, result);
+	return true;
+}
+
+void disk_submit(struct disk *disk, struct disk_request *request)
+{
+	if (write_at_once(disk, request))
+		return;
+	if (disk->uring && request->op <= DISK_FLUSH)
+		disk_uring_submit(disk, request);
+	else
+		disk_worker_submit(disk, request);
 }
 
 static int write_zeroes(int fd, uint64_t offset, uint64_t len)

@@ -53,6 +53,8 @@ struct disk_worker;
 struct disk {
 	int fd;
 	bool read_only;
+	bool at_once;            /* writes may be done by disk_submit() */
+	uint64_t at_once_again;  /* but not before; clock_fast_ns() */
 	uint64_t size;           /* bytes, when it was opened */
 	unsigned int block_size; /* requests must be aligned to it; at least DISK_SECTOR */
 	struct io *io;
@@ -68,7 +70,7 @@ int disk_open(struct disk *disk, const struct disk_options *options, unsigned in
 	      struct io *io);
 void disk_close(struct disk *disk);
 
-/* Hand over; until disk_commit() it may wait. The caller keeps the number of unfinished requests to depth. */
+/* Hand over; done may be called before it returns, or it may wait until disk_commit(). The caller keeps the number of unfinished requests to depth. */
 void disk_submit(struct disk *disk, struct disk_request *request);
 void disk_commit(struct disk *disk);
 
@@ -85,6 +87,8 @@ int disk_perform(const struct disk *disk, const struct disk_request *request);
 
 /* 0 or -errno. The kernel's completions end the sleep of disk->io. */
 int disk_uring_create(struct disk *disk, unsigned int depth, bool sqpoll);
+/* A kernel thread takes requests without a system call. */
+bool disk_uring_has_sqpoll(const struct disk *disk);
 void disk_uring_destroy(struct disk *disk);
 void disk_uring_submit(struct disk *disk, struct disk_request *request);
 void disk_uring_commit(struct disk *disk);

@@ -87,6 +87,11 @@ int disk_uring_create(struct disk *disk, unsigned int depth, bool sqpoll)
 	return 0;
 }
 
+bool disk_uring_has_sqpoll(const struct disk *disk)
+{
+	return disk->uring->ring.flags & IORING_SETUP_SQPOLL;
+}
+
 void disk_uring_destroy(struct disk *disk)
 {
 	io_remove(disk->io, disk->uring->ring.ring_fd);

@@ -23,8 +23,12 @@ struct net_ops {
 		    unsigned int count);
 	/* What send() has taken goes out. 0, or -EAGAIN: call again when fd is writable. */
 	int (*flush)(struct net *net);
-	/* The next frame into buf (NET_MAX_FRAME bytes): its length; -EAGAIN; -EPIPE: nothing comes any more. */
-	ssize_t (*receive)(struct net *net, unsigned int pair, void *buf);
+	/*
+	 * The next frame into pieces of NET_MAX_FRAME bytes or more: its length; -EAGAIN; -EPIPE: nothing comes any
+	 * more.
+	 */
+	ssize_t (*receive)(struct net *net, unsigned int pair, const struct iovec *iov,
+			   unsigned int count);
 	/* The driver takes frames with these features (of section 5.1.3). May be NULL. */
 	void (*set_offloads)(struct net *net, uint64_t features);
 	/* Use this many queue pairs. May be NULL. */

@@ -40,9 +40,10 @@ static int tap_flush(struct net *net)
 	return 0;
 }
 
-static ssize_t tap_receive(struct net *net, unsigned int pair, void *buf)
+static ssize_t tap_receive(struct net *net, unsigned int pair, const struct iovec *iov,
+			   unsigned int count)
 {
-	ssize_t n = read(net->fd[pair], buf, NET_MAX_FRAME);
+	ssize_t n = readv(net->fd[pair], iov, (int)count);
 
 	if (n < 0)
 		return errno == EINTR ? -EAGAIN : -errno;

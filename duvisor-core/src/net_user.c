@@ -18,6 +18,7 @@
 #include "log.h"
 #include "net.h"
 #include "types.h"
+#include "virtio/iov.h"
 #include "vm.h"
 
 #define LENGTH_SIZE sizeof(uint32_t)
@@ -141,13 +142,16 @@ static ssize_t front_frame(const struct buffer *in)
 	return have - LENGTH_SIZE < len ? -EAGAIN : (ssize_t)len;
 }
 
-static ssize_t user_receive(struct net *net, unsigned int pair, void *buf)
+static ssize_t user_receive(struct net *net, unsigned int pair, const struct iovec *iov,
+			    unsigned int count)
 {
+	static const uint8_t header[NET_HEADER];
 	struct user *user = from_net(net);
 	struct buffer *in = &user->in;
 	ssize_t len = front_frame(in);
 
 	(void)pair;
+	(void)count;
 	if (len == -EAGAIN) {
 		/* Once, a system call is saved that would find nothing. */
 		int err = user->drained ? -EAGAIN : fill(user);
@@ -157,8 +161,8 @@ static ssize_t user_receive(struct net *net, unsigned int pair, void *buf)
 	}
 	if (len < 0)
 		return len;
-	memset(buf, 0, NET_HEADER);
-	memcpy((uint8_t *)buf + NET_HEADER, in->data + in->start + LENGTH_SIZE, (size_t)len);
+	iov_copy_to(iov, 0, header, NET_HEADER);
+	iov_copy_to(iov, NET_HEADER, in->data + in->start + LENGTH_SIZE, (size_t)len);
 	in->start += LENGTH_SIZE + (size_t)len;
 	return len + NET_HEADER;
 }

@@ -3,9 +3,13 @@
 #include "fake_virtio.h"
 
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <linux/virtio_blk.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "virtio/virtio.h"
@@ -358,6 +362,74 @@ static void test_queues_side_by_side(void **state)
 	board_teardown();
 }
 
+static unsigned int written_here; /* by this thread, which plays the I/O thread */
+static useconds_t write_delay;
+static pthread_t here;
+
+/* In place of the C library's. */
+ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	if (pthread_equal(here, pthread_self())) {
+		written_here++;
+		usleep(write_delay);
+	}
+	return syscall(SYS_pwritev2, fd, iov, count, offset, 0, flags);
+}
+
+/* Small writes of whole pages are done by the I/O thread itself as long as that does not wait. */
+static void test_writes_at_once(void **state)
+{
+	static const struct {
+		uint64_t sector;
+		uint32_t len;
+		unsigned int at_once;
+	} writes[] = {
+		{8, 4096, 1},       {16, 4096, 1}, {8, 65536, 1}, {8, 512, 0},
+		{8, 4096 + 512, 0}, {9, 4096, 0},  {8, 8192, 1},
+	};
+	struct io_uring_params params = {.flags = 0};
+	int ring = (int)syscall(SYS_io_uring_setup, 1, &params);
+	static uint8_t want[65536];
+	unsigned int cpu = 0;
+	cpu_set_t all;
+	cpu_set_t one;
+
+	(void)state;
+	if (ring < 0)
+		skip();
+	close(ring);
+	here = pthread_self();
+	/* With CPUs to spare the host's kernel would poll for requests. */
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	while (!CPU_ISSET(cpu, &all))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	start(1, false, &variants[0]);
+	for (size_t i = 0; i < ARRAY_SIZE(writes); i++) {
+		memset(at(DATA), 'a' + (int)i, writes[i].len);
+		memset(want, 'a' + (int)i, writes[i].len);
+		written_here = 0;
+		assert_int_equal(request(VIRTIO_BLK_T_OUT, writes[i].sector, writes[i].len), 0);
+		assert_int_equal(written_here, writes[i].at_once);
+		memset(at(DATA), 0, writes[i].len);
+		assert_int_equal(request(VIRTIO_BLK_T_IN, writes[i].sector, writes[i].len), 0);
+		assert_memory_equal(at(DATA), want, writes[i].len);
+	}
+	written_here = 0;
+	write_delay = 20000;
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(request(VIRTIO_BLK_T_OUT, 8, 4096), 0);
+	assert_int_equal(written_here, 1);
+	write_delay = 0;
+	usleep(1000000);
+	assert_int_equal(request(VIRTIO_BLK_T_OUT, 8, 4096), 0);
+	assert_int_equal(written_here, 2);
+	board_teardown();
+	assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+}
+
 /* More at once than the device takes: none is lost, none is answered twice. */
 static void test_many_at_once(void **state)
 {
@@ -594,6 +666,7 @@ int main(void)
 		cmocka_unit_test(test_serial_number),
 		cmocka_unit_test(test_zeroes_and_discard),
 		cmocka_unit_test(test_queues_side_by_side),
+		cmocka_unit_test(test_writes_at_once),
 		cmocka_unit_test(test_many_at_once),
 		cmocka_unit_test(test_breaking_the_rules_and_recovering),
 		cmocka_unit_test(test_queue_outside_ram),

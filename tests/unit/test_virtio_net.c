@@ -177,6 +177,51 @@ static void test_merged_buffers(void **state)
 	}
 }
 
+/* Buffers that are taken before there is a frame are of no use to anybody after a reset, and the next start has its own. */
+static void test_buffers_end_with_a_reset(void **state)
+{
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+		start(kinds[k] | 1ULL << VIRTIO_NET_F_MRG_RXBUF);
+		for (unsigned int i = 0; i < 4; i++)
+			add_rx(IN + 2000 * i, 2000);
+		virtio_serve();
+		reg_out_again(SLOT, VIRTIO_MMIO_STATUS, 0);
+		memset(at(IN), 0xee, 8000);
+		virtio_start(SLOT, kinds[k] | 1ULL << VIRTIO_NET_F_CTRL_VQ, driver, 3);
+		send_frame(5000, 3);
+		add_rx(IN + 10000, 6000);
+		assert_int_equal(receive(), HEADER + 5000);
+		assert_int_equal(at(IN + 10000)[10] | at(IN + 10000)[11] << 8, 1);
+		assert_frame(IN + 10000 + HEADER, 0, 5000, 3);
+		for (unsigned int i = 0; i < 8000; i++)
+			assert_int_equal(at(IN)[i], 0xee);
+		board_teardown();
+	}
+}
+
+/* One frame in many buffers, in some, in one. */
+static void test_buffers_of_all_sizes(void **state)
+{
+	uint32_t frame = 3000;
+
+	(void)state;
+	for (uint32_t size = 110; size < 3100; size += 37) {
+		uint32_t total = HEADER + frame;
+		unsigned int count = (total + size - 1) / size;
+
+		start(kinds[size % ARRAY_SIZE(kinds)] | 1ULL << VIRTIO_NET_F_MRG_RXBUF);
+		for (unsigned int i = 0; i < count; i++)
+			add_rx(IN + size * i, size);
+		send_frame(frame, (uint8_t)size);
+		for (unsigned int i = 0; i < count; i++)
+			assert_int_equal(receive(), i + 1 < count ? size : total - size * i);
+		assert_int_equal(at(IN)[10] | at(IN)[11] << 8, count);
+		assert_frame(IN + HEADER, 0, frame, (uint8_t)size);
+		board_teardown();
+	}
+}
+
 /* Frames that come before the driver gives buffers wait. */
 static void test_frames_wait_for_buffers(void **state)
 {
@@ -283,27 +328,41 @@ static void test_control_queue(void **state)
 	board_teardown();
 }
 
-static void test_other_side_goes_away(void **state)
+static void other_side_goes_away(unsigned int buffers)
 {
 	gpa_t status = BOARD_VIRTIO_BASE(SLOT) + VIRTIO_MMIO_CONFIG +
 		offsetof(struct virtio_net_config, status);
 	time_t end = time(NULL) + 20;
 
-	(void)state;
 	start(0);
+	for (unsigned int i = 0; i < buffers; i++)
+		add_rx(IN, 2000);
 	assert_int_equal(guest_read(status, 2), VIRTIO_NET_S_LINK_UP);
 	memcpy(at(OUT), "............bye................", 31);
 	assert_int_equal(virtio_request(SLOT, TX, &driver[TX], &(struct buffer){OUT, 31, false}, 1),
 			 0);
 	while (guest_read(status, 2)) {
 		assert_true(time(NULL) < end);
-		usleep(1000);
+		if (buffers)
+			usleep(1000);
+		else
+			look_at_files();
 		virtio_serve();
 	}
+	/* Nothing that would end each sleep is left. */
+	assert_int_equal(poll(board.vm.io.poll, board.vm.io.count, 0), 0);
 	assert_true(reg_in(SLOT, VIRTIO_MMIO_INTERRUPT_STATUS) & VIRTIO_MMIO_INT_CONFIG);
 	/* Into the void, and still answered. */
 	send_frame(100, 1);
 	board_teardown();
+}
+
+/* Who looks for frames learns of it, and who waits for buffers. */
+static void test_other_side_goes_away(void **state)
+{
+	(void)state;
+	other_side_goes_away(1);
+	other_side_goes_away(0);
 }
 
 static void test_no_passt(void **state)
@@ -364,6 +423,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_frames_go_round),
 		cmocka_unit_test(test_merged_buffers),
+		cmocka_unit_test(test_buffers_end_with_a_reset),
+		cmocka_unit_test(test_buffers_of_all_sizes),
 		cmocka_unit_test(test_frames_wait_for_buffers),
 		cmocka_unit_test(test_back_pressure),
 		cmocka_unit_test(test_frames_that_are_none),

@@ -222,7 +222,8 @@ static void blk_kick(struct virtio *dev, unsigned int index)
 	struct blk *blk = from_virtio(dev);
 	struct blk_request *request;
 
-	while ((request = get_request(blk))) {
+	/* Some are done when they have been started: others want their turn. */
+	for (unsigned int i = 0; i < DEPTH && (request = get_request(blk)); i++) {
 		if (!virtio_pop(dev, index, &request->chain)) {
 			put_request(blk, request);
 			break;

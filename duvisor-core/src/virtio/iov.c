@@ -58,6 +58,23 @@ size_t iov_skip(struct iov_cursor *at, size_t len)
 	return done;
 }
 
+void iov_copy_to(const struct iovec *iov, size_t off, const void *from, size_t len)
+{
+	for (; len; iov++) {
+		size_t n;
+
+		if (off >= iov->iov_len) {
+			off -= iov->iov_len;
+			continue;
+		}
+		n = iov->iov_len - off < len ? iov->iov_len - off : len;
+		memcpy((char *)iov->iov_base + off, from, n);
+		from = (const char *)from + n;
+		len -= n;
+		off = 0;
+	}
+}
+
 size_t iov_left(const struct iov_cursor *at)
 {
 	size_t sum = 0;

@@ -17,6 +17,9 @@ size_t iov_read(struct iov_cursor *at, void *buf, size_t len);
 size_t iov_write(struct iov_cursor *at, const void *buf, size_t len);
 size_t iov_skip(struct iov_cursor *at, size_t len);
 
+/* Copy len bytes to the place off bytes into pieces that are long enough and stay as they are. */
+void iov_copy_to(const struct iovec *iov, size_t off, const void *from, size_t len);
+
 /* How many bytes are left. */
 size_t iov_left(const struct iov_cursor *at);
 

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "net.h"
 #include "virtio/iov.h"
+#include "virtio/rx_buffers.h"
 #include "virtio/virtio.h"
 #include "vm.h"
 
@@ -26,24 +27,26 @@ _Static_assert(sizeof(struct virtio_net_hdr_v1) == NET_HEADER, "the header of se
 #define RX_PERIOD_NS 20000ULL
 #define RX_MAX_PERIOD_NS (8 * RX_PERIOD_NS)
 
-#define LOCAL_MAC_PREFIX 0x02
+/* How slowly long frames are forgotten: a part of the difference with each that is shorter. */
+#define EXPECT_LESS 8
 
-/* Buffers that one frame may be spread over (VIRTIO_NET_F_MRG_RXBUF). */
-#define MAX_MERGED VIRTQ_MAX_SIZE
+#define LOCAL_MAC_PREFIX 0x02
 
 struct netdev {
 	struct virtio virtio;
 	struct virtio_net_config config;
 	struct net *net;
 	unsigned int max_pairs;
-	unsigned int pairs;         /* in use */
-	bool closed;                /* the back end is gone */
-	bool tx_blocked;            /* it takes no more for now */
-	uint64_t received_at;       /* when it was asked last, ns */
-	uint64_t receive_period;    /* ns */
-	size_t held[NET_MAX_PAIRS]; /* length of the frame in `frame` that found no buffer */
+	unsigned int pairs;             /* in use */
+	bool closed;                    /* the back end is gone */
+	bool tx_blocked;                /* it takes no more for now */
+	uint64_t received_at;           /* when it was asked last, ns */
+	uint64_t receive_period;        /* ns */
+	size_t expected[NET_MAX_PAIRS]; /* a frame's length */
+	bool starved[NET_MAX_PAIRS];    /* frames wait for buffers */
+	struct rx_buffers rx[NET_MAX_PAIRS];
 	struct virtq_chain chain;
-	uint8_t frame[NET_MAX_PAIRS][NET_MAX_FRAME];
+	uint8_t spill[NET_MAX_FRAME]; /* what of a frame does not fit into the buffers */
 };
 
 static struct netdev *from_virtio(struct virtio *dev)
@@ -73,7 +76,7 @@ static void update_events(struct netdev *dev)
 	for (unsigned int i = 0; i < dev->net->pairs; i++) {
 		short events = 0;
 
-		if (!dev->closed && dev->virtio.queue[rx_queue(i)].active && !dev->held[i])
+		if (!dev->closed && dev->virtio.queue[rx_queue(i)].active && !dev->starved[i])
 			events |= POLLIN;
 		if (!dev->closed && dev->tx_blocked)
 			events |= POLLOUT;
@@ -129,124 +132,114 @@ static void send_frames(struct netdev *dev, unsigned int pair)
 
 /* --- from the back end --- */
 
-/* What a frame of len bytes was given, to be able to take it back. */
-struct merge {
-	unsigned int count;
-	struct {
-		uint16_t id;
-		uint16_t slots;
-		uint32_t len;
-	} part[MAX_MERGED];
-	uint8_t *count_field[2]; /* where the two bytes of num_buffers are */
-};
-
-/* The byte at off of what the driver lets us write; NULL: it is less. */
-static uint8_t *byte_at(const struct virtq_chain *chain, size_t off)
+/*
+ * Take buffers until a frame of len bytes fits, if the driver has given that many; one, if frames may not be spread
+ * over several (section 5.1.6.4.1).
+ */
+static void take_buffers(struct netdev *dev, unsigned int pair, size_t len)
 {
-	for (unsigned int i = chain->out; i < chain->out + chain->in; i++) {
-		if (off < chain->iov[i].iov_len)
-			return (uint8_t *)chain->iov[i].iov_base + off;
-		off -= chain->iov[i].iov_len;
-	}
-	return NULL;
-}
-
-/* Put it all back: the ring has too few buffers for this frame. */
-static void unmerge(struct netdev *dev, unsigned int queue, const struct merge *merge)
-{
-	for (unsigned int i = merge->count; i-- > 0;) {
-		dev->chain.slots = merge->part[i].slots;
-		virtq_unpop(&dev->virtio.queue[queue].vq, &dev->chain);
-	}
-}
-
-static void finish_merge(struct netdev *dev, unsigned int queue, const struct merge *merge)
-{
-	*merge->count_field[0] = (uint8_t)merge->count;
-	*merge->count_field[1] = (uint8_t)(merge->count >> 8);
-	for (unsigned int i = 0; i < merge->count; i++)
-		virtio_push(&dev->virtio, queue, merge->part[i].id, merge->part[i].slots,
-			    merge->part[i].len);
-}
-
-/* Copy as much of the frame as fits into the buffer in dev->chain. */
-static size_t fill_buffer(struct netdev *dev, struct merge *merge, const uint8_t *from, size_t left)
-{
-	struct virtq_chain *chain = &dev->chain;
-	struct iov_cursor in = virtq_in(chain);
-	size_t n;
-
-	if (!merge->count) {
-		size_t off = offsetof(struct virtio_net_hdr_v1, num_buffers);
-
-		merge->count_field[0] = byte_at(chain, off);
-		merge->count_field[1] = byte_at(chain, off + 1);
-	}
-	n = iov_write(&in, from, left);
-	merge->part[merge->count].id = chain->id;
-	merge->part[merge->count].slots = chain->slots;
-	merge->part[merge->count].len = (uint32_t)n;
-	merge->count++;
-	return n;
-}
-
-enum delivery { DELIVERED, LOST, NO_BUFFER };
-
-static enum delivery lose(struct netdev *dev, unsigned int queue, const struct merge *merge)
-{
-	if (dev->virtio.queue[queue].active)
-		unmerge(dev, queue, merge);
-	return LOST;
-}
-
-/* Give the driver a frame. What does not fit into all that it has given us is lost; with no buffer at all, it can wait. */
-static enum delivery deliver(struct netdev *dev, unsigned int pair, size_t len)
-{
-	unsigned int queue = rx_queue(pair);
 	bool mergeable = virtio_has(&dev->virtio, VIRTIO_NET_F_MRG_RXBUF);
-	struct merge merge = {.count = 0};
-	size_t done = 0;
+	struct rx_buffers *rx = &dev->rx[pair];
+	struct virtq_chain *chain = &dev->chain;
 
-	while (done < len) {
-		/* Without merging there is one buffer for a frame (section 5.1.6.4.1). */
-		if (merge.count == (mergeable ? MAX_MERGED : 1))
-			return lose(dev, queue, &merge);
-		if (!virtio_pop(&dev->virtio, queue, &dev->chain))
-			return merge.count ? lose(dev, queue, &merge) : NO_BUFFER;
-		if (dev->chain.in_len < NET_HEADER) {
+	while (rx_buffers_have_room(rx) && (!rx->count || (mergeable && rx->room < len)) &&
+	       virtio_pop(&dev->virtio, rx_queue(pair), chain)) {
+		if (chain->in_len < NET_HEADER) {
 			virtio_fail(&dev->virtio, "a receive buffer without room for a header");
-			return LOST;
+			return;
 		}
-		done += fill_buffer(dev, &merge, dev->frame[pair] + done, len - done);
+		rx_buffers_add(rx, chain);
 	}
-	finish_merge(dev, queue, &merge);
-	return DELIVERED;
+}
+
+/* Give the driver the buffers that the frame is in. */
+static void give_back(struct netdev *dev, unsigned int pair, size_t len)
+{
+	struct rx_buffers *rx = &dev->rx[pair];
+	unsigned int count = rx_buffers_needed(rx, len);
+	uint16_t num_buffers = (uint16_t)count;
+
+	iov_copy_to(rx->iov, offsetof(struct virtio_net_hdr_v1, num_buffers), &num_buffers,
+		    sizeof(num_buffers));
+	for (unsigned int i = 0; i < count; i++) {
+		const struct rx_buffer *buffer = &rx->buffer[i];
+		size_t n = len < buffer->len ? len : buffer->len;
+
+		virtio_push(&dev->virtio, rx_queue(pair), buffer->id, buffer->slots, (uint32_t)n);
+		len -= n;
+	}
+	rx_buffers_drop(rx, count);
+}
+
+/* A frame of len bytes has been read: `room` of them into the buffers that there were, the rest into dev->spill. */
+static void deliver(struct netdev *dev, unsigned int pair, size_t len, size_t room)
+{
+	struct rx_buffers *rx = &dev->rx[pair];
+
+	if (len > room) {
+		take_buffers(dev, pair, len);
+		/* What does not fit into all that the driver has given us is lost. */
+		if (rx->room < len)
+			return;
+		iov_copy_to(rx->iov, room, dev->spill, len - room);
+	}
+	give_back(dev, pair, len);
 }
 
 static void back_end_closed(struct netdev *dev)
 {
 	log_error("network: the other side has closed the connection; the link is down");
 	dev->closed = true;
-	update_events(dev);
+	/* It would end every sleep from now on. */
+	for (unsigned int i = 0; i < dev->net->pairs; i++)
+		io_remove(&dev->virtio.dev.vm->io, dev->net->fd[i]);
 	pthread_mutex_lock(&dev->virtio.lock);
 	dev->config.status &= (uint16_t)~VIRTIO_NET_S_LINK_UP;
 	pthread_mutex_unlock(&dev->virtio.lock);
 	virtio_config_changed(&dev->virtio);
 }
 
-/* The next frame into dev->frame[pair]; its length, 0 if there is none. */
-static size_t next_frame(struct netdev *dev, unsigned int pair)
+/*
+ * The next frames may be as long as this one. The kernel looks at all pieces of a read, so those for a long frame are
+ * not for free; a frame that is longer than expected is copied once more.
+ */
+static void expect(struct netdev *dev, unsigned int pair, size_t len)
 {
-	size_t held = dev->held[pair];
+	size_t *expected = &dev->expected[pair];
+
+	*expected = len > *expected ? len : *expected - (*expected - len) / EXPECT_LESS;
+}
+
+/* One frame, straight into buffers of the driver. False: there is none, or no buffer for it. */
+static bool receive_frame(struct netdev *dev, unsigned int pair)
+{
+	struct virtio_queue *queue = &dev->virtio.queue[rx_queue(pair)];
+	struct rx_buffers *rx = &dev->rx[pair];
+	struct iovec saved;
+	unsigned int count;
+	size_t room;
 	ssize_t n;
 
-	dev->held[pair] = 0;
-	if (held)
-		return held;
-	n = dev->net->ops->receive(dev->net, pair, dev->frame[pair]);
+	take_buffers(dev, pair, dev->expected[pair]);
+	if (!rx->count) {
+		/* Frames wait in the back end until the driver adds buffers: rx_kick(). */
+		dev->starved[pair] = queue->active;
+		queue->wanted = true;
+		return false;
+	}
+	count = rx_buffers_pieces(rx, dev->expected[pair], &room);
+	/* rx->iov has room for one more. */
+	saved = rx->iov[count];
+	rx->iov[count] = (struct iovec){.iov_base = dev->spill, .iov_len = sizeof(dev->spill)};
+	n = dev->net->ops->receive(dev->net, pair, rx->iov, count + 1);
+	rx->iov[count] = saved;
 	if (n < 0 && n != -EAGAIN)
 		back_end_closed(dev);
-	return n > 0 ? (size_t)n : 0;
+	if (n <= 0)
+		return false;
+	expect(dev, pair, (size_t)n);
+	deliver(dev, pair, (size_t)n, room);
+	return true;
 }
 
 /* All frames that there are and that find buffers. True: there were some. */
@@ -254,17 +247,10 @@ static bool receive_frames(struct netdev *dev, unsigned int pair)
 {
 	struct virtio_queue *queue = &dev->virtio.queue[rx_queue(pair)];
 	unsigned int count = 0;
-	size_t len = 0;
 
-	while (queue->active && !dev->closed && count < RX_BATCH && (len = next_frame(dev, pair))) {
-		if (deliver(dev, pair, len) == NO_BUFFER) {
-			/* Until the driver adds buffers: rx_kick. */
-			dev->held[pair] = len;
-			queue->wanted = true;
-			break;
-		}
+	while (queue->active && !dev->closed && !dev->starved[pair] && count < RX_BATCH &&
+	       receive_frame(dev, pair))
 		count++;
-	}
 	virtio_signal(&dev->virtio, rx_queue(pair));
 	update_events(dev);
 	return count;
@@ -272,12 +258,12 @@ static bool receive_frames(struct netdev *dev, unsigned int pair)
 
 static void rx_kick(struct netdev *dev, unsigned int pair)
 {
-	struct virtio_queue *queue = &dev->virtio.queue[rx_queue(pair)];
-
-	/* Only a frame that waits makes new buffers interesting; one more look after asking for them. */
-	queue->wanted = false;
-	if (dev->held[pair])
-		receive_frames(dev, pair);
+	/* Only a frame that waits makes new buffers interesting. */
+	dev->virtio.queue[rx_queue(pair)].wanted = false;
+	if (!dev->starved[pair])
+		return;
+	dev->starved[pair] = false;
+	receive_frames(dev, pair);
 }
 
 static void net_event(void *opaque, int fd, short revents)
@@ -286,9 +272,15 @@ static void net_event(void *opaque, int fd, short revents)
 
 	if (revents & POLLOUT && !dev->net->ops->flush(dev->net))
 		set_tx_blocked(dev, false);
-	for (unsigned int i = 0; i < dev->net->pairs; i++)
-		if (dev->net->fd[i] == fd && !dev->held[i])
+	for (unsigned int i = 0; i < dev->net->pairs && !dev->closed; i++) {
+		if (dev->net->fd[i] != fd)
+			continue;
+		/* Without a buffer nothing is read that would tell. */
+		if (dev->starved[i] && revents & (POLLHUP | POLLERR))
+			back_end_closed(dev);
+		else
 			receive_frames(dev, i);
+	}
 }
 
 /* Files are looked at only now and then while the loop is busy: too late for those who wait for an answer. */
@@ -304,8 +296,7 @@ static bool net_poll(struct virtio *virtio)
 	if (now - dev->received_at < dev->receive_period)
 		return false;
 	for (unsigned int i = 0; i < dev->net->pairs; i++)
-		if (!dev->held[i])
-			worked |= receive_frames(dev, i);
+		worked |= receive_frames(dev, i);
 	dev->received_at = now;
 	if (worked)
 		dev->receive_period = RX_PERIOD_NS;
@@ -423,8 +414,10 @@ static void net_stop_queue(struct virtio *virtio, unsigned int index)
 	struct netdev *dev = from_virtio(virtio);
 
 	virtio->queue[index].active = false;
-	if (!(index % 2) && index / 2 < dev->net->pairs)
-		dev->held[index / 2] = 0;
+	if (!(index % 2) && index / 2 < dev->net->pairs) {
+		dev->starved[index / 2] = false;
+		rx_buffers_drop(&dev->rx[index / 2], dev->rx[index / 2].count);
+	}
 	update_events(dev);
 }
 
