@@ -189,9 +189,9 @@ static int transfer(const struct disk *disk, const struct disk_request *request)
 }
 
 /*
- * A write to the host's page cache is a copy, but may also wait: for the rest of a page that is not all written, or because too
- * much has been written already. io_uring hands each to a thread of the kernel's for that (block devices and most
- * file systems have no way to try), which costs more than the copy of a small one.
+ * A write to the host's page cache is a copy, but may also wait: for the rest of a page that is not all written, or
+ * because too much has been written already. io_uring hands each to a thread of the kernel's for that (block devices
+ * and most file systems have no way to try), which costs more than the copy of a small one.
  */
 static bool write_at_once(struct disk *disk, struct disk_request *request)
 {

@@ -70,7 +70,10 @@ int disk_open(struct disk *disk, const struct disk_options *options, unsigned in
 	      struct io *io);
 void disk_close(struct disk *disk);
 
-/* Hand over; done may be called before it returns, or it may wait until disk_commit(). The caller keeps the number of unfinished requests to depth. */
+/*
+ * Hand over; done may be called before it returns, or it may wait until disk_commit(). The caller keeps the number of
+ * unfinished requests to depth.
+ */
 void disk_submit(struct disk *disk, struct disk_request *request);
 void disk_commit(struct disk *disk);
 

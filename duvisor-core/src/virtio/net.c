@@ -70,15 +70,15 @@ static unsigned int control_queue(const struct netdev *dev)
 	return virtio_has(&dev->virtio, VIRTIO_NET_F_MQ) ? 2 * dev->max_pairs : 2;
 }
 
-/* Which events of the back end are waited for. */
+/* Which events of the back end are waited for, until it is closed. */
 static void update_events(struct netdev *dev)
 {
 	for (unsigned int i = 0; i < dev->net->pairs; i++) {
 		short events = 0;
 
-		if (!dev->closed && dev->virtio.queue[rx_queue(i)].active && !dev->starved[i])
+		if (dev->virtio.queue[rx_queue(i)].active && !dev->starved[i])
 			events |= POLLIN;
-		if (!dev->closed && dev->tx_blocked)
+		if (dev->tx_blocked)
 			events |= POLLOUT;
 		io_set_events(&dev->virtio.dev.vm->io, dev->net->fd[i], events);
 	}
@@ -272,7 +272,7 @@ static void net_event(void *opaque, int fd, short revents)
 
 	if (revents & POLLOUT && !dev->net->ops->flush(dev->net))
 		set_tx_blocked(dev, false);
-	for (unsigned int i = 0; i < dev->net->pairs && !dev->closed; i++) {
+	for (unsigned int i = 0; i < dev->net->pairs; i++) {
 		if (dev->net->fd[i] != fd)
 			continue;
 		/* Without a buffer nothing is read that would tell. */
