@@ -13,6 +13,7 @@ exit status: 0 if all passed, 1 if any failed, 2 wrong usage, 125 if nothing cou
 
 import argparse
 import fcntl
+import itertools
 import json
 import shutil
 import subprocess
@@ -85,8 +86,9 @@ def verdicts(suite):
     return counts
 
 
-def explain(test, lines=15):
-    """Why a test failed: what it said after each failed case, or else its last words."""
+def explain(test, lines=15, last=60):
+    """Why a test failed: what it said after each failed case, in the middle of which pytest has the
+    test's own text, or else its last words."""
     print(f"\n--- {test['name']}: {test['result']}")
     said = test.get("stdout", "").splitlines()
     shown = False
@@ -94,10 +96,8 @@ def explain(test, lines=15):
         if text.startswith("not ok") or text.startswith("Bail out!"):
             shown = True
             print(text)
-            for more in said[number + 1:number + 1 + lines]:
-                if not more.startswith("#"):
-                    break
-                print(more)
+            notes = list(itertools.takewhile(lambda more: more.startswith("#"), said[number + 1:]))
+            print("\n".join(notes if len(notes) <= lines + last else notes[:lines] + ["# ..."] + notes[-last:]))
     if not shown:
         print("\n".join((said + test.get("stderr", "").splitlines())[-lines:]))
 

@@ -21,6 +21,18 @@ vm() {
 ended() { wait $2; echo "$1: $(sed -n 1p /tmp/$1) status $?"; }
 alive() { [ -d /proc/$1/task ] && ! grep -q '^State:.*Z' /proc/$1/status 2>/dev/null; }
 threads() { while alive $1 && ! grep -qx vcpu-2 /proc/$1/task/*/comm; do sleep 0.05; done; }
+# For whoever reads why the time ran out: what the harts and the VMs' threads were at.
+stuck() {
+    sleep 240
+    echo "not ended after 240 s; CPUs $(cat /sys/devices/system/cpu/online)"
+    head -n 2 /tmp/storm* /tmp/witness /tmp/count 2>/dev/null
+    for task in $(pidof duvisor | sed 's,[0-9]*,/proc/&/task/*,g'); do
+        echo "$(cat $task/comm) on CPU $(cut -d' ' -f3,14,15,39 $task/stat) in $(cat $task/wchan): $(cat $task/syscall)"
+    done
+    echo l >/proc/sysrq-trigger; echo w >/proc/sysrq-trigger
+    dmesg | tail -n 150 | cut -c1-120
+}
+(stuck &)
 """
 GOOD = re.compile(r"^storm\d*: ok 1 - (\d+) mails to 3 harts, each taken once; bad: 0 status 0$")
 UNSEEN = "witness: ok 1 - 3 harts saw foreign interrupts: 0 status 0"
