@@ -12,7 +12,9 @@
  * that waits for longer than the second number does not poll at all: it would burn the hart for nothing.
  */
 #define FIRST_WINDOW_US 10
-#define MAX_WINDOW_US 200
+#define MAX_WINDOW_US 500
+/* Who has not had the hart for so long has given it to another thread, which may want it again. */
+#define AWAY_US 100
 #define US_PER_SEC 1000000
 
 static uint64_t ticks(const struct vcpu *vcpu, uint64_t us)
@@ -23,11 +25,15 @@ static uint64_t ticks(const struct vcpu *vcpu, uint64_t us)
 bool idle_poll(const struct vcpu *vcpu)
 {
 	uint64_t start = hart_time();
+	uint64_t gap = ticks(vcpu, AWAY_US);
+	uint64_t last, now = start;
 
 	do {
 		if (atomic_load(&vcpu->request) || vcpu_interrupt_pending())
 			return true;
-	} while (hart_time() - start < vcpu->idle.window);
+		last = now;
+		now = hart_time();
+	} while (now - start < vcpu->idle.window && now - last < gap);
 	return false;
 }
 

@@ -11,10 +11,12 @@
 
 #define NS_PER_US 1000ULL
 #define SPIN_MIN_NS 10000ULL
+/* Who has not had the hart for so long has given it to another thread, which may want it again. */
+#define AWAY_NS 100000ULL
 /* While there is always work in memory, look at the files this often. */
 #define LOOK_NS 10000000ULL
 /* Firmware may have to emulate the time CSR: read it this seldom while going round. */
-#define CLOCK_TURNS 64
+#define CLOCK_TURNS 16
 
 static uint64_t coarse_now(struct io *io)
 {
@@ -169,13 +171,21 @@ static int note_work(struct io *io, uint64_t now)
 	return look_at_files(io, 0);
 }
 
-/* Look on for spin_ns after the last work. True: there was more. */
+/* Look on for spin_ns after the last work, while no other thread wants the hart. True: there was more. */
 static bool spin(struct io *io)
 {
-	do {
+	uint64_t last, now;
+
+	if (run_pollers(io))
+		return true;
+	/* Read anew: what came before may have been long work. */
+	io->now = last = now = clock_fast_ns(io->frequency);
+	while (now - io->worked_at < io->spin_ns && now - last < AWAY_NS) {
+		last = now;
 		if (run_pollers(io))
 			return true;
-	} while (coarse_now(io) - io->worked_at < io->spin_ns);
+		now = coarse_now(io);
+	}
 	return false;
 }
 

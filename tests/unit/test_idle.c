@@ -109,6 +109,21 @@ static void test_sleeps_when_the_window_is_over(void **state)
 	wake(thread);
 }
 
+static void test_sleeps_when_it_was_off_the_hart(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	vcpu->idle.window = 400 * TICKS_PER_US;
+	thread = start_waiting();
+	expect_polling();
+	hart_fake_set_time(50 * TICKS_PER_US); /* as an interrupt of the host takes */
+	expect_polling();
+	hart_fake_set_time(200 * TICKS_PER_US);
+	expect_asleep();
+	wake(thread);
+}
+
 static void test_learns_from_waits(void **state)
 {
 	static const struct {
@@ -117,7 +132,7 @@ static void test_learns_from_waits(void **state)
 		unsigned int learned_us;
 	} rows[] = {
 		{0, 5, 10},     {10, 5, 10},  {10, 10, 20},
-		{80, 200, 160}, {80, 201, 0}, {0, 1000000, 0},
+		{80, 500, 160}, {80, 501, 0}, {0, 1000000, 0},
 	};
 
 	(void)state;
@@ -133,14 +148,14 @@ static void test_window_is_bounded(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 20; i++) {
-		hart_fake_set_time(150 * TICKS_PER_US);
+		hart_fake_set_time(300 * TICKS_PER_US);
 		idle_learn(vcpu, 0);
-		assert_in_range(vcpu->idle.window, 1, 200 * TICKS_PER_US);
+		assert_in_range(vcpu->idle.window, 1, 500 * TICKS_PER_US);
 	}
-	assert_int_equal(vcpu->idle.window, 160 * TICKS_PER_US);
-	hart_fake_set_time(200 * TICKS_PER_US);
+	assert_int_equal(vcpu->idle.window, 320 * TICKS_PER_US);
+	hart_fake_set_time(500 * TICKS_PER_US);
 	idle_learn(vcpu, 0);
-	assert_int_equal(vcpu->idle.window, 200 * TICKS_PER_US);
+	assert_int_equal(vcpu->idle.window, 500 * TICKS_PER_US);
 }
 
 static void test_pending_interrupt_needs_no_wait(void **state)
@@ -183,6 +198,7 @@ int main(void)
 		ROW(test_first_wait_sleeps),
 		ROW(test_polls_until_something_comes),
 		ROW(test_sleeps_when_the_window_is_over),
+		ROW(test_sleeps_when_it_was_off_the_hart),
 		ROW(test_learns_from_waits),
 		ROW(test_window_is_bounded),
 		ROW(test_pending_interrupt_needs_no_wait),
