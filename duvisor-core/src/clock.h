@@ -8,6 +8,8 @@
 #include <time.h>
 
 #define CLOCK_NS_PER_S 1000000000ULL
+/* A thread that polls and has not had the hart for so long has given it to another, which may want it again. */
+#define CLOCK_AWAY_US 100
 
 /* Nanoseconds of CLOCK_MONOTONIC or CLOCK_REALTIME. */
 static inline uint64_t clock_ns(clockid_t clock)

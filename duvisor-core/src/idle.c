@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 
+#include "clock.h"
 #include "hart.h"
 #include "vcpu.h"
 #include "vm.h"
@@ -13,8 +14,6 @@
  */
 #define FIRST_WINDOW_US 10
 #define MAX_WINDOW_US 500
-/* Who has not had the hart for so long has given it to another thread, which may want it again. */
-#define AWAY_US 100
 #define US_PER_SEC 1000000
 
 static uint64_t ticks(const struct vcpu *vcpu, uint64_t us)
@@ -25,7 +24,7 @@ static uint64_t ticks(const struct vcpu *vcpu, uint64_t us)
 bool idle_poll(const struct vcpu *vcpu)
 {
 	uint64_t start = hart_time();
-	uint64_t gap = ticks(vcpu, AWAY_US);
+	uint64_t gap = ticks(vcpu, CLOCK_AWAY_US);
 	uint64_t last, now = start;
 
 	do {

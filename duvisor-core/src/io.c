@@ -11,8 +11,6 @@
 
 #define NS_PER_US 1000ULL
 #define SPIN_MIN_NS 10000ULL
-/* Who has not had the hart for so long has given it to another thread, which may want it again. */
-#define AWAY_NS 100000ULL
 /* While there is always work in memory, look at the files this often. */
 #define LOOK_NS 10000000ULL
 /* Firmware may have to emulate the time CSR: read it this seldom while going round. */
@@ -180,7 +178,7 @@ static bool spin(struct io *io)
 		return true;
 	/* Read anew: what came before may have been long work. */
 	io->now = last = now = clock_fast_ns(io->frequency);
-	while (now - io->worked_at < io->spin_ns && now - last < AWAY_NS) {
+	while (now - io->worked_at < io->spin_ns && now - last < CLOCK_AWAY_US * NS_PER_US) {
 		last = now;
 		if (run_pollers(io))
 			return true;

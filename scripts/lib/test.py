@@ -86,7 +86,7 @@ def verdicts(suite):
     return counts
 
 
-def explain(test, lines=15, last=60):
+def explain(test, lines=15, last=120):
     """Why a test failed: what it said after each failed case, in the middle of which pytest has the
     test's own text, or else its last words."""
     print(f"\n--- {test['name']}: {test['result']}")
@@ -95,9 +95,10 @@ def explain(test, lines=15, last=60):
     for number, text in enumerate(said):
         if text.startswith("not ok") or text.startswith("Bail out!"):
             shown = True
-            print(text)
             notes = list(itertools.takewhile(lambda more: more.startswith("#"), said[number + 1:]))
-            print("\n".join(notes if len(notes) <= lines + last else notes[:lines] + ["# ..."] + notes[-last:]))
+            if len(notes) > lines + last:
+                notes[lines:-last] = ["# ..."]
+            print("\n".join([text, *notes]))
     if not shown:
         print("\n".join((said + test.get("stderr", "").splitlines())[-lines:]))
 

@@ -6,9 +6,10 @@ import re
 import subprocess
 
 import pytest
-from conftest import BUILD, ROOT, host
+from conftest import BUILD, ROOT, host, scaled
 
 PAYLOADS = BUILD / "tests" / "guest"
+TIMEOUT = 500
 
 # vm NAME PAYLOAD OPTION...: a VM in the background; its output goes to /tmp/NAME, its process id is $pid.
 # ended NAME PID: wait for it; what it said. alive PID. threads PID: wait until its vCPUs exist.
@@ -21,16 +22,16 @@ vm() {
 ended() { wait $2; echo "$1: $(sed -n 1p /tmp/$1) status $?"; }
 alive() { [ -d /proc/$1/task ] && ! grep -q '^State:.*Z' /proc/$1/status 2>/dev/null; }
 threads() { while alive $1 && ! grep -qx vcpu-2 /proc/$1/task/*/comm; do sleep 0.05; done; }
-# For whoever reads why the time ran out: what the harts and the VMs' threads were at.
+# For whoever reads why the time ran out, just before it does: what the harts and the VMs' threads are at.
 stuck() {
-    sleep 240
-    echo "not ended after 240 s; CPUs $(cat /sys/devices/system/cpu/online)"
+    sleep $almost
+    echo l >/proc/sysrq-trigger; echo w >/proc/sysrq-trigger
+    dmesg | tail -n 100 | cut -c1-120
     head -n 2 /tmp/storm* /tmp/witness /tmp/count 2>/dev/null
     for task in $(pidof duvisor | sed 's,[0-9]*,/proc/&/task/*,g'); do
-        echo "$(cat $task/comm) on CPU $(cut -d' ' -f3,14,15,39 $task/stat) in $(cat $task/wchan): $(cat $task/syscall)"
+        echo "$(cat $task/comm): state, ticks, CPU $(cut -d' ' -f3,14,15,39 $task/stat), in $(cat $task/wchan), $(cat $task/syscall)"
     done
-    echo l >/proc/sysrq-trigger; echo w >/proc/sysrq-trigger
-    dmesg | tail -n 150 | cut -c1-120
+    echo "not ended after $almost s; CPUs $(cat /sys/devices/system/cpu/online)"
 }
 (stuck &)
 """
@@ -39,7 +40,8 @@ UNSEEN = "witness: ok 1 - 3 harts saw foreign interrupts: 0 status 0"
 
 
 def lines(script, *board):
-    done = host(SHELL + script, "--host-cpus", 4, "--share", PAYLOADS, *board, timeout=500)
+    done = host(f"almost={int(scaled(TIMEOUT) * 0.9)}\n" + SHELL + script, "--host-cpus", 4, "--share", PAYLOADS,
+                *board, timeout=TIMEOUT)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()
 

@@ -62,6 +62,16 @@ static void expect_polling(void)
 	assert_false(awake);
 }
 
+static pthread_t start_polling(unsigned int window_us)
+{
+	pthread_t thread;
+
+	vcpu->idle.window = window_us * TICKS_PER_US;
+	thread = start_waiting();
+	expect_polling();
+	return thread;
+}
+
 static void wake(pthread_t thread)
 {
 	vcpu_kick(vcpu, VCPU_REQ_FENCE);
@@ -82,24 +92,16 @@ static void test_first_wait_sleeps(void **state)
 
 static void test_polls_until_something_comes(void **state)
 {
-	pthread_t thread;
-
 	(void)state;
-	vcpu->idle.window = 10 * TICKS_PER_US;
-	thread = start_waiting();
-	expect_polling();
-	wake(thread);
+	wake(start_polling(10));
 	assert_int_equal(vcpu->idle.window, 10 * TICKS_PER_US);
 }
 
 static void test_sleeps_when_the_window_is_over(void **state)
 {
-	pthread_t thread;
+	pthread_t thread = start_polling(10);
 
 	(void)state;
-	vcpu->idle.window = 10 * TICKS_PER_US;
-	thread = start_waiting();
-	expect_polling();
 	/* However late it began to poll. */
 	for (uint64_t us = 10; !vcpu->sleeping && us < 50000; us += 10) {
 		hart_fake_set_time(us * TICKS_PER_US);
@@ -111,12 +113,9 @@ static void test_sleeps_when_the_window_is_over(void **state)
 
 static void test_sleeps_when_it_was_off_the_hart(void **state)
 {
-	pthread_t thread;
+	pthread_t thread = start_polling(400);
 
 	(void)state;
-	vcpu->idle.window = 400 * TICKS_PER_US;
-	thread = start_waiting();
-	expect_polling();
 	hart_fake_set_time(50 * TICKS_PER_US); /* as an interrupt of the host takes */
 	expect_polling();
 	hart_fake_set_time(200 * TICKS_PER_US);
