@@ -2,12 +2,13 @@
 #include "io.h"
 
 #include <errno.h>
-#include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "affinity.h"
 #include "clock.h"
+#include "types.h"
 
 #define NS_PER_US 1000ULL
 #define SPIN_MIN_NS 10000ULL
@@ -15,6 +16,13 @@
 #define LOOK_NS 10000000ULL
 /* Firmware may have to emulate the time CSR: read it this seldom while going round. */
 #define CLOCK_TURNS 16
+/* Files that are told of at once; the others are by the next look. */
+#define READY_FILES 32
+
+/* So that handlers need not know which of the two calls it is. */
+_Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLERR == POLLERR &&
+		       EPOLLHUP == POLLHUP,
+	       "the same bits");
 
 static uint64_t coarse_now(struct io *io)
 {
@@ -35,8 +43,9 @@ static void woken(void *opaque, int fd, short revents)
 int io_init(struct io *io, uint32_t frequency, uint32_t spin_max_us)
 {
 	*io = (struct io){.frequency = frequency,
+			  .epoll_fd = epoll_create1(EPOLL_CLOEXEC),
 			  .wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
-	if (io->wake_fd < 0)
+	if (io->epoll_fd < 0 || io->wake_fd < 0)
 		return -errno;
 	io->spin_max_ns = affinity_cpu_count() > 1 ? spin_max_us * NS_PER_US : 0;
 	return io_add(io, io->wake_fd, POLLIN, woken, io);
@@ -44,49 +53,70 @@ int io_init(struct io *io, uint32_t frequency, uint32_t spin_max_us)
 
 void io_destroy(struct io *io)
 {
-	if (io->wake_fd < 0)
-		return;
-	io_remove(io, io->wake_fd);
-	close(io->wake_fd);
-	io->wake_fd = -1;
+	if (io->wake_fd >= 0) {
+		io_remove(io, io->wake_fd);
+		close(io->wake_fd);
+	}
+	if (io->epoll_fd >= 0)
+		close(io->epoll_fd);
+	io->wake_fd = io->epoll_fd = -1;
 }
 
-static int find(const struct io *io, int fd)
+static struct io_handler *find(struct io *io, int fd)
 {
 	for (unsigned int i = 0; i < io->count; i++)
-		if (io->poll[i].fd == fd)
-			return (int)i;
-	return -1;
+		if (io->handler[i].fd == fd)
+			return &io->handler[i];
+	return NULL;
+}
+
+/* Let the kernel know what is waited for. 0 or -errno. */
+static int tell(struct io *io, int operation, struct io_handler *handler)
+{
+	struct epoll_event event = {.events = (uint32_t)handler->events, .data.fd = handler->fd};
+
+	handler->told = handler->events;
+	return epoll_ctl(io->epoll_fd, operation, handler->fd, &event) ? -errno : 0;
 }
 
 int io_add(struct io *io, int fd, short events, io_fn *fn, void *opaque)
 {
+	struct io_handler *handler = &io->handler[io->count];
+	int err;
+
 	if (io->count == IO_MAX_HANDLERS)
 		return -ENOSPC;
-	io->poll[io->count] = (struct pollfd){.fd = fd, .events = events};
-	io->handler[io->count].fn = fn;
-	io->handler[io->count].opaque = opaque;
+	*handler = (struct io_handler){.fd = fd, .events = events, .fn = fn, .opaque = opaque};
+	err = tell(io, EPOLL_CTL_ADD, handler);
+	handler->always = err == -EPERM;
+	if (err && !handler->always)
+		return err;
+	io->always += handler->always;
 	io->count++;
 	return 0;
 }
 
 void io_set_events(struct io *io, int fd, short events)
 {
-	int i = find(io, fd);
+	struct io_handler *handler = find(io, fd);
 
-	if (i >= 0)
-		io->poll[i].events = events;
+	if (!handler || handler->events == events)
+		return;
+	handler->events = events;
+	io->events_changed = true;
 }
 
 void io_remove(struct io *io, int fd)
 {
-	int i = find(io, fd);
+	struct io_handler *handler = find(io, fd);
 
-	if (i < 0)
+	if (!handler)
 		return;
-	io->count--;
-	io->poll[i] = io->poll[io->count];
-	io->handler[i] = io->handler[io->count];
+	if (handler->always)
+		io->always--;
+	else
+		epoll_ctl(io->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+	*handler = io->handler[--io->count];
 }
 
 int io_add_poller(struct io *io, const struct io_poller_ops *ops, void *opaque)
@@ -140,23 +170,68 @@ static bool arm_pollers(struct io *io)
 	return work;
 }
 
-/* timeout as poll() has it. */
-static int look_at_files(struct io *io, int timeout)
+/* Only now: some change their mind a few times between two looks. */
+static void tell_changes(struct io *io)
 {
-	struct pollfd ready[IO_MAX_HANDLERS];
-	unsigned int count = io->count;
+	if (!io->events_changed)
+		return;
+	io->events_changed = false;
+	for (unsigned int i = 0; i < io->count; i++) {
+		struct io_handler *handler = &io->handler[i];
 
-	if (poll(io->poll, count, timeout) < 0)
-		return errno == EINTR ? 0 : -errno;
-	memcpy(ready, io->poll, count * sizeof(ready[0]));
-	/* Handlers may add and remove, so each is looked up again by what was ready. */
-	for (unsigned int i = 0; i < count; i++) {
-		int now = ready[i].revents ? find(io, ready[i].fd) : -1;
-
-		if (now >= 0)
-			io->handler[now].fn(io->handler[now].opaque, ready[i].fd, ready[i].revents);
+		if (handler->events != handler->told && !handler->always)
+			tell(io, EPOLL_CTL_MOD, handler);
 	}
-	return 0;
+}
+
+static void handle_ready(struct io *io, const struct epoll_event *ready, int count)
+{
+	/* Handlers may add and remove, so each is looked up by what was ready. */
+	for (int i = 0; i < count; i++) {
+		const struct io_handler *handler = find(io, ready[i].data.fd);
+
+		if (handler)
+			handler->fn(handler->opaque, handler->fd, (short)ready[i].events);
+	}
+}
+
+/* Files that there is no way to wait for, as they are always ready: how many of them want to hear it. */
+static int handle_always_ready(struct io *io)
+{
+	int count = 0;
+
+	for (unsigned int i = 0; io->always && i < io->count; i++) {
+		const struct io_handler *handler = &io->handler[i];
+
+		if (!handler->always || !handler->events)
+			continue;
+		handler->fn(handler->opaque, handler->fd, handler->events);
+		count++;
+	}
+	return count;
+}
+
+static bool has_always_ready(const struct io *io)
+{
+	for (unsigned int i = 0; io->always && i < io->count; i++)
+		if (io->handler[i].always && io->handler[i].events)
+			return true;
+	return false;
+}
+
+int io_look(struct io *io, int timeout)
+{
+	struct epoll_event ready[READY_FILES];
+	int count;
+
+	tell_changes(io);
+	if (has_always_ready(io))
+		timeout = 0;
+	count = epoll_wait(io->epoll_fd, ready, ARRAY_SIZE(ready), timeout);
+	if (count < 0)
+		return errno == EINTR ? 0 : -errno;
+	handle_ready(io, ready, count);
+	return count + handle_always_ready(io);
 }
 
 /* There was work at this time. */
@@ -166,7 +241,7 @@ static int note_work(struct io *io, uint64_t now)
 	if (now - io->looked_at < LOOK_NS)
 		return 0;
 	io->looked_at = now;
-	return look_at_files(io, 0);
+	return io_look(io, 0);
 }
 
 /* Look on for spin_ns after the last work, while no other thread wants the hart. True: there was more. */
@@ -206,7 +281,7 @@ static int sleep_for_files(struct io *io)
 
 	atomic_store(&io->sleeping, 1);
 	if (!arm_pollers(io))
-		err = look_at_files(io, -1);
+		err = io_look(io, -1);
 	atomic_store(&io->sleeping, 0);
 	io->now = io->looked_at = clock_fast_ns(io->frequency);
 	adapt_spin(io, io->now - since);
@@ -215,9 +290,13 @@ static int sleep_for_files(struct io *io)
 
 int io_poll(struct io *io)
 {
+	int result;
+
 	if (!io->poller_count)
-		return look_at_files(io, -1);
-	if (spin(io))
-		return note_work(io, coarse_now(io));
-	return sleep_for_files(io);
+		result = io_look(io, -1);
+	else if (spin(io))
+		result = note_work(io, coarse_now(io));
+	else
+		result = sleep_for_files(io);
+	return result < 0 ? result : 0;
 }

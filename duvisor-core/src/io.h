@@ -32,13 +32,21 @@ struct io_poller_ops {
 	bool (*arm)(void *opaque);
 };
 
+struct io_handler {
+	int fd;
+	short events; /* that are waited for from the next look on */
+	short told;   /* the kernel was told of these */
+	bool always; /* a regular file, or one like it: always ready, so there is no way to wait for it */
+	io_fn *fn;
+	void *opaque;
+};
+
 struct io {
+	int epoll_fd;
 	unsigned int count;
-	struct pollfd poll[IO_MAX_HANDLERS];
-	struct {
-		io_fn *fn;
-		void *opaque;
-	} handler[IO_MAX_HANDLERS];
+	struct io_handler handler[IO_MAX_HANDLERS];
+	unsigned int always; /* how many handlers are of files that are always ready */
+	bool events_changed;
 
 	unsigned int poller_count;
 	struct {
@@ -47,7 +55,7 @@ struct io {
 	} poller[IO_MAX_POLLERS];
 
 	int wake_fd;
-	_Atomic uint32_t sleeping; /* 1: in, or about to go into, poll() */
+	_Atomic uint32_t sleeping; /* 1: in, or about to go into, epoll_wait() */
 
 	uint32_t frequency;
 	uint64_t now; /* the host's time in ns, some turns of the loop old */
@@ -65,7 +73,10 @@ void io_destroy(struct io *io);
 
 /* Only on the I/O thread, or before vm_run(). */
 
-/* Call fn when fd has one of events (POLLIN, POLLOUT). 0, or -ENOSPC. */
+/*
+ * Call fn when fd has one of events (POLLIN, POLLOUT). 0 or -errno. fd stays the caller's, who removes it here before
+ * closing it: a child may still have the file, which would go on to tell.
+ */
 int io_add(struct io *io, int fd, short events, io_fn *fn, void *opaque);
 /* Wait for other events from now on; 0 = for none (errors and hang-ups are always told). */
 void io_set_events(struct io *io, int fd, short events);
@@ -80,6 +91,12 @@ void io_remove_poller(struct io *io, const void *opaque);
  * is seen by the poller.
  */
 void io_wake(struct io *io);
+
+/*
+ * Wait for files, for timeout as poll() has it, and call the handlers of those that are ready: the files' part of
+ * io_poll(). How many were ready, or -errno.
+ */
+int io_look(struct io *io, int timeout);
 
 /* Wait until something happens and call the handlers of all that is ready. 0 or -errno. */
 int io_poll(struct io *io);

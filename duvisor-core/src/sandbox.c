@@ -60,6 +60,11 @@ static const struct rule rules[] = {
 	IOCTL(DUVISOR_DETACH),
 
 	/* events, time, signals */
+	{.call = SYS_epoll_pwait},
+#ifdef SYS_epoll_wait
+	{.call = SYS_epoll_wait},
+#endif
+	{.call = SYS_epoll_ctl},
 	{.call = SYS_ppoll},
 #ifdef SYS_poll
 	{.call = SYS_poll},

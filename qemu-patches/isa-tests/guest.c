@@ -247,6 +247,9 @@ static void guest_time(void)
 }
 
 #define FAR (1ul << 40)
+/* In ticks, much less than it takes to wake a thread of the emulator's; and how often. */
+#define SHORT_WAIT 50
+#define SHORT_WAITS 100
 
 static bool vstip(void)
 {
@@ -301,6 +304,44 @@ static void guest_timer(void)
 	for (u64 end = now() + 1000000; now() < end && !vstip();)
 		;
 	CHECK(vstip());
+
+	test("[TIME-1] VSTIP is pending once time has shown that it is due, in V=0");
+	usual_world();
+	set_en(true);
+	csr_write(CSR_HUTIMEDELTA, FAR);
+	for (unsigned int i = 0; i < SHORT_WAITS; i++) {
+		u64 end = now() + SHORT_WAIT;
+
+		csr_write(CSR_HUVSTIMECMP, FAR + end);
+		while (now() < end)
+			;
+		CHECK(vstip());
+	}
+
+	test("[TIME-1] VSTIP is pending once time has shown that it is due, in DV VS");
+	usual_world();
+	set_en(true);
+	csr_write(CSR_HUTIMEDELTA, FAR);
+	for (unsigned int i = 0; i < SHORT_WAITS; i++) {
+		regs()[A1] = FAR + now() + SHORT_WAIT;
+		csr_write(CSR_HUVSTIMECMP, regs()[A1]);
+		CHECK_DONE(RUN(IN_DVS, CSRRS(A0, CSR_TIME, X0), BLTU(A0, A1, -4),
+			       CSRRS(A2, CSR_SIP, X0)));
+		CHECK(regs()[A2] & 1ul << IRQ_STI);
+	}
+
+	test("STIP is pending once time has shown that it is due");
+	usual_world();
+	csr_write(CSR_MENVCFG, csr_read(CSR_MENVCFG) | ENVCFG_STCE);
+	for (unsigned int i = 0; i < SHORT_WAITS; i++) {
+		u64 end = now() + SHORT_WAIT;
+
+		csr_write(CSR_STIMECMP, end);
+		while (now() < end)
+			;
+		CHECK(csr_read(CSR_MIP) & 1ul << IRQ_STI);
+	}
+	csr_write(CSR_STIMECMP, ~0ul);
 
 	test("[TIME-1] without henvcfg.STCE vstimecmp does nothing");
 	usual_world();

@@ -41,13 +41,8 @@ static int teardown(void **state)
 /* Turns of the loop until nothing happens for so long. */
 static void serve(int ms)
 {
-	struct io *io = &board.vm.io;
-
-	while (board.stop == VM_STOP_NONE && poll(io->poll, io->count, ms) > 0)
-		for (unsigned int i = 0; i < io->count; i++)
-			if (io->poll[i].revents)
-				io->handler[i].fn(io->handler[i].opaque, io->poll[i].fd,
-						  io->poll[i].revents);
+	while (board.stop == VM_STOP_NONE && io_look(&board.vm.io, ms) > 0)
+		;
 }
 
 static int client(void)

@@ -40,24 +40,9 @@ static const char *path_of(const char *suffix)
 /* What the I/O thread does until nothing in rings or files is left to do. */
 static void serve(void)
 {
-	struct io *io = &board.vm.io;
-	int ready;
-
 	do {
-		struct pollfd fds[IO_MAX_HANDLERS];
-		unsigned int count = io->count;
-
 		virtio_serve();
-		ready = poll(io->poll, count, 0);
-		memcpy(fds, io->poll, sizeof(fds));
-		for (unsigned int i = 0; ready > 0 && i < count; i++)
-			for (unsigned int j = 0; fds[i].revents && j < io->count; j++)
-				if (io->poll[j].fd == fds[i].fd) {
-					io->handler[j].fn(io->handler[j].opaque, fds[i].fd,
-							  fds[i].revents);
-					break;
-				}
-	} while (ready > 0);
+	} while (io_look(&board.vm.io, 0) > 0);
 	virtio_serve();
 }
 

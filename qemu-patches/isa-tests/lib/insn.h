@@ -40,6 +40,7 @@
 	 (((uint32_t)(imm) >> 5) & 63) << 25 | (((uint32_t)(imm) >> 12) & 1) << 31)
 #define BEQ(rs1, rs2, imm) INSN_B(0, rs1, rs2, imm)
 #define BNE(rs1, rs2, imm) INSN_B(1, rs1, rs2, imm)
+#define BLTU(rs1, rs2, imm) INSN_B(6, rs1, rs2, imm)
 #define ADDI(rd, rs1, imm) INSN_I(0x13, 0, rd, rs1, imm)
 #define NOP ADDI(X0, X0, 0)
 #define LB(rd, rs1, imm) INSN_I(0x03, 0, rd, rs1, imm)
