@@ -31,32 +31,25 @@ static uint64_t coarse_now(struct io *io)
 	return io->now;
 }
 
-static void woken(void *opaque, int fd, short revents)
-{
-	eventfd_t ignored;
-
-	(void)opaque;
-	(void)revents;
-	eventfd_read(fd, &ignored);
-}
-
 int io_init(struct io *io, uint32_t frequency, uint32_t spin_max_us)
 {
+	struct epoll_event wake;
+
 	*io = (struct io){.frequency = frequency,
 			  .epoll_fd = epoll_create1(EPOLL_CLOEXEC),
 			  .wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
 	if (io->epoll_fd < 0 || io->wake_fd < 0)
 		return -errno;
+	/* With edges each write ends one sleep, and nobody needs to read: there is no handler. */
+	wake = (struct epoll_event){.events = EPOLLIN | EPOLLET, .data.fd = io->wake_fd};
 	io->spin_max_ns = affinity_cpu_count() > 1 ? spin_max_us * NS_PER_US : 0;
-	return io_add(io, io->wake_fd, POLLIN, woken, io);
+	return epoll_ctl(io->epoll_fd, EPOLL_CTL_ADD, io->wake_fd, &wake) ? -errno : 0;
 }
 
 void io_destroy(struct io *io)
 {
-	if (io->wake_fd >= 0) {
-		io_remove(io, io->wake_fd);
+	if (io->wake_fd >= 0)
 		close(io->wake_fd);
-	}
 	if (io->epoll_fd >= 0)
 		close(io->epoll_fd);
 	io->wake_fd = io->epoll_fd = -1;

@@ -212,6 +212,22 @@ static void test_a_regular_file_is_always_ready(void **state)
 	fclose(temporary);
 }
 
+/* One call ends one sleep, also the next time. */
+static void test_a_wake_up_ends_one_sleep(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		io_wake(&io);
+		assert_int_equal(io_look(&io, 0), 0);
+		io.sleeping = 1;
+		io_wake(&io);
+		io_wake(&io);
+		assert_int_equal(io_look(&io, -1), 1);
+		assert_int_equal(io_look(&io, 0), 0);
+	}
+	assert_int_equal(io.wake_ups, 3);
+}
+
 int main(void)
 {
 #define ROW(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
@@ -224,6 +240,7 @@ int main(void)
 		ROW(test_a_handler_may_remove_one_that_is_ready),
 		ROW(test_hang_up),
 		ROW(test_a_regular_file_is_always_ready),
+		ROW(test_a_wake_up_ends_one_sleep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
