@@ -109,6 +109,7 @@ static struct vm *allocate(const struct vm_config *config)
 	vm->config = config;
 	vm->shim.fd = -1;
 	vm->stop_fd = -1;
+	vm->io.epoll_fd = -1;
 	vm->io.wake_fd = -1;
 	vm->phase = VM_PARKED;
 	pthread_mutex_init(&vm->lock, NULL);
