@@ -84,7 +84,6 @@ int io_add(struct io *io, int fd, short events, io_fn *fn, void *opaque)
 	handler->always = err == -EPERM;
 	if (err && !handler->always)
 		return err;
-	io->always += handler->always;
 	io->count++;
 	return 0;
 }
@@ -105,9 +104,7 @@ void io_remove(struct io *io, int fd)
 
 	if (!handler)
 		return;
-	if (handler->always)
-		io->always--;
-	else
+	if (!handler->always)
 		epoll_ctl(io->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 	*handler = io->handler[--io->count];
 }
@@ -193,7 +190,7 @@ static int handle_always_ready(struct io *io)
 {
 	int count = 0;
 
-	for (unsigned int i = 0; io->always && i < io->count; i++) {
+	for (unsigned int i = 0; i < io->count; i++) {
 		const struct io_handler *handler = &io->handler[i];
 
 		if (!handler->always || !handler->events)
@@ -204,27 +201,18 @@ static int handle_always_ready(struct io *io)
 	return count;
 }
 
-static bool has_always_ready(const struct io *io)
-{
-	for (unsigned int i = 0; io->always && i < io->count; i++)
-		if (io->handler[i].always && io->handler[i].events)
-			return true;
-	return false;
-}
-
 int io_look(struct io *io, int timeout)
 {
 	struct epoll_event ready[READY_FILES];
+	int always = handle_always_ready(io);
 	int count;
 
 	tell_changes(io);
-	if (has_always_ready(io))
-		timeout = 0;
-	count = epoll_wait(io->epoll_fd, ready, ARRAY_SIZE(ready), timeout);
+	count = epoll_wait(io->epoll_fd, ready, ARRAY_SIZE(ready), always ? 0 : timeout);
 	if (count < 0)
-		return errno == EINTR ? 0 : -errno;
+		return errno == EINTR ? always : -errno;
 	handle_ready(io, ready, count);
-	return count + handle_always_ready(io);
+	return always + count;
 }
 
 /* There was work at this time. */

@@ -45,7 +45,6 @@ struct io {
 	int epoll_fd;
 	unsigned int count;
 	struct io_handler handler[IO_MAX_HANDLERS];
-	unsigned int always; /* how many handlers are of files that are always ready */
 	bool events_changed;
 
 	unsigned int poller_count;

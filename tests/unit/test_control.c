@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <linux/virtio_mmio.h>
-#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

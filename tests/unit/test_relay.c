@@ -3,7 +3,6 @@
 #include "fake_place.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/stat.h>
 
 #include "relay.h"
@@ -204,9 +203,8 @@ static void test_pty(void **state)
 		client = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK);
 		assert_true(client >= 0);
 		/* The timer finds it. */
-		for (int i = 0; i < 5; i++) {
+		for (int i = 0; i < 5; i++)
 			assert_true(io_look(&io, 250) >= 0);
-		}
 		assert_reads(client, "early\n");
 		assert_int_equal(write(client, "x\r", 2), 2);
 		for (int i = 0; i < 3; i++)

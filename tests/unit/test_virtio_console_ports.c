@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <linux/virtio_console.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>

@@ -7,7 +7,6 @@
 
 #include <fcntl.h>
 #include <linux/virtio_net.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,7 +94,7 @@ static void send_frame(uint32_t len, uint8_t seed)
 	assert_int_equal(virtio_request(SLOT, TX, &driver[TX], b, 3), 0);
 }
 
-/* One turn of the loop, files included, if any is ready. */
+/* What a turn of the loop does with files. */
 static void look_at_files(void)
 {
 	assert_true(io_look(&board.vm.io, 1) >= 0);

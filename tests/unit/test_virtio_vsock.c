@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <linux/virtio_vsock.h>
-#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
