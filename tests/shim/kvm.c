@@ -2,6 +2,7 @@
 /* KVM beside us: on the same hart, in the same process, in the same thread. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/kvm.h>
 #include <signal.h>
 #include <string.h>
@@ -148,14 +149,15 @@ TEST(kvm_in_one_thread_leaves_the_others_alone)
 	(void)machine;
 }
 
-static void run_kvm_until(void *deadline)
+static void run_kvm_for(unsigned int ms)
 {
 	struct machine machine = machine_new();
 	struct rusage usage;
 	uint64_t round;
 
+	finish_in(ms);
 	pin(0);
-	for (round = 0; now() < *(uint64_t *)deadline; round++)
+	for (round = 0; !finished(); round++)
 		machine_compute(&machine, 100000, 29, round);
 	CHECK(round > 5);
 	CHECK(!getrusage(RUSAGE_SELF, &usage));
@@ -165,7 +167,7 @@ static void run_kvm_until(void *deadline)
 TEST(kvm_and_dv_guests_share_a_hart)
 {
 	struct guest *guest = guest_new(guest_compute);
-	uint64_t deadline = now() + 3000000000, round;
+	uint64_t round;
 	struct rusage usage;
 	int status;
 	pid_t children[2];
@@ -177,11 +179,12 @@ TEST(kvm_and_dv_guests_share_a_hart)
 		children[i] = fork();
 		CHECK(children[i] >= 0);
 		if (!children[i]) {
-			run_kvm_until(&deadline);
+			run_kvm_for(3000);
 			_exit(0);
 		}
 	}
-	for (round = 0; now() < deadline; round++) {
+	finish_in(3000);
+	for (round = 0; !finished(); round++) {
 		guest->frame.gpr[A0] = 100000;
 		guest->frame.gpr[A1] = 5;
 		guest->frame.gpr[A2] = round;
@@ -191,6 +194,7 @@ TEST(kvm_and_dv_guests_share_a_hart)
 		CHECK_EQ(guest->frame.gpr[A3], 0x5ca7c4);
 	}
 	CHECK(round > 5);
+	CHECK(guest->host_interrupts > 5);
 	CHECK(!getrusage(RUSAGE_SELF, &usage));
 	CHECK(usage.ru_nivcsw > 5);
 	for (int i = 0; i < 2; i++) {
@@ -202,7 +206,6 @@ TEST(kvm_and_dv_guests_share_a_hart)
 TEST(kvm_guest_killed_beside_a_dv_guest)
 {
 	struct guest *guest = guest_new(guest_hello);
-	uint64_t never = UINT64_MAX;
 	int status;
 
 	pin(0);
@@ -212,7 +215,7 @@ TEST(kvm_guest_killed_beside_a_dv_guest)
 
 		CHECK(child >= 0);
 		if (!child)
-			run_kvm_until(&never);
+			run_kvm_for(UINT_MAX);
 		sleep_ms(100);
 		kill(child, SIGKILL);
 		CHECK(waitpid(child, &status, 0) == child);

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,6 +133,26 @@ void sleep_ms(unsigned int ms)
 
 	while (nanosleep(&t, &t) && errno == EINTR)
 		;
+}
+
+static atomic_bool is_finished;
+
+static void *finish(void *ms)
+{
+	sleep_ms((unsigned int)(uintptr_t)ms);
+	atomic_store(&is_finished, true);
+	return NULL;
+}
+
+void finish_in(unsigned int ms)
+{
+	atomic_store(&is_finished, false);
+	start(finish, (void *)(uintptr_t)ms);
+}
+
+bool finished(void)
+{
+	return atomic_load_explicit(&is_finished, memory_order_relaxed);
 }
 
 void pin(int cpu)

@@ -62,6 +62,12 @@ uint64_t hupost(uint64_t index, uint64_t bits);
 void hufence(void);
 uint64_t now(void); /* ns */
 void sleep_ms(unsigned int ms);
+/*
+ * finished() is true once the time of finish_in() has passed. It reads no clock: the emulator's
+ * timers expire at such a read, and the host's ticks would come there, not in the guest.
+ */
+void finish_in(unsigned int ms);
+bool finished(void);
 void pin(int cpu); /* the calling thread; -1: any */
 
 /* Does it take SIGILL (SIGSEGV) to do this? */

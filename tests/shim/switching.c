@@ -248,7 +248,7 @@ TEST(member_gains_exactly_the_user_registers)
 
 struct competitor {
 	struct guest *guest;
-	uint64_t multiplier, deadline;
+	uint64_t multiplier;
 	unsigned int rounds, index;
 	int fd;
 };
@@ -262,7 +262,7 @@ static void *compete(void *arg)
 	CHECK_EQ(vm_attach(self->fd, self->index), 0);
 	guest_load_vcpu(guest, GUEST_BASE);
 	CSR_WRITE(CSR_HUVSSCRATCH, self->multiplier);
-	for (; now() < self->deadline; self->rounds++) {
+	for (; !finished(); self->rounds++) {
 		guest->frame.gpr[A0] = 50000;
 		guest->frame.gpr[A1] = self->multiplier;
 		guest->frame.gpr[A2] = self->rounds;
@@ -284,10 +284,10 @@ static void competition(bool one_vm)
 	pthread_t threads[4];
 	int fd = vm_open();
 
+	finish_in(1000);
 	for (unsigned int i = 0; i < 4; i++) {
 		all[i].guest = guest_new(guest_compute);
 		all[i].multiplier = 5 + 8 * i;
-		all[i].deadline = now() + 1000000000;
 		all[i].index = i;
 		all[i].fd = one_vm ? fd : vm_open();
 		threads[i] = start(compete, &all[i]);
