@@ -98,13 +98,19 @@ static void futex_wake(_Atomic uint32_t *word)
 	syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT_MAX, NULL, NULL, 0);
 }
 
+static void wake(struct vcpu *vcpu)
+{
+	atomic_store_explicit(&vcpu->woken_at, hart_time(), memory_order_relaxed);
+	futex_wake(&vcpu->request);
+}
+
 void vcpu_kick(struct vcpu *vcpu, uint32_t bits)
 {
 	atomic_fetch_or(&vcpu->request, bits);
 	if (vcpu == self)
 		return; /* looks before it enters */
 	if (atomic_load(&vcpu->sleeping))
-		futex_wake(&vcpu->request);
+		wake(vcpu);
 	else
 		hart_post(vcpu->index, HUPOST_DOORBELL);
 }
@@ -201,6 +207,14 @@ static void set_sleeping(struct vcpu *vcpu, uint32_t value)
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
+static void learn_wake_up(struct vcpu *vcpu)
+{
+	uint64_t woken_at = atomic_load_explicit(&vcpu->woken_at, memory_order_relaxed);
+
+	if (woken_at)
+		idle_woken(vcpu, hart_time() - woken_at);
+}
+
 static void sleep_until_interrupt(struct vcpu *vcpu)
 {
 	struct timespec at;
@@ -212,7 +226,9 @@ static void sleep_until_interrupt(struct vcpu *vcpu)
 		vcpu_sync_ext_irq(vcpu);
 	if (!vcpu_interrupt_pending()) {
 		timed = timer_deadline(vcpu, &at);
+		atomic_store_explicit(&vcpu->woken_at, 0, memory_order_relaxed);
 		futex_wait(&vcpu->request, 0, timed ? &at : NULL);
+		learn_wake_up(vcpu);
 	}
 	set_sleeping(vcpu, 0);
 }

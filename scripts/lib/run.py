@@ -315,7 +315,7 @@ def qemu_command(args, work):
         "-initrd", initramfs(args, work), "-append", words.strip(),
         "-global", "virtio-mmio.force-legacy=false",
         "-chardev", f"file,id=uart,path={escape(uart)}", "-serial", "chardev:uart",
-        "-device", "virtio-serial-device",
+        "-device", "virtio-serial-device,max_ports=2",
         "-chardev", "stdio,id=tty,mux=off,signal=off",
         "-device", "virtconsole,chardev=tty,name=tty",
         "-chardev", f"file,id=status,path={escape(work / 'status')}",
