@@ -11,12 +11,14 @@ from conftest import BUILD, ROOT, host, scaled
 PAYLOADS = BUILD / "tests" / "guest"
 TIMEOUT = 500
 
+# Payloads are copied first: Linux' 9p once told one of several VMs that began together that there is no such file.
 # vm NAME PAYLOAD OPTION...: a VM in the background; its output goes to /tmp/NAME, its process id is $pid.
 # ended NAME PID: wait for it; what it said. alive PID. threads PID: wait until its vCPUs exist.
 SHELL = """
+mkdir /tmp/elf && cp /share/*.elf /tmp/elf
 vm() {
     name=$1 elf=$2; shift 2
-    duvisor run -k /share/$elf.elf --mem 8M -c 3 "$@" </dev/null >/tmp/$name 2>&1 &
+    duvisor run -k /tmp/elf/$elf.elf --mem 8M -c 3 "$@" </dev/null >/tmp/$name 2>&1 &
     pid=$!
 }
 ended() { wait $2; echo "$1: $(sed -n 1p /tmp/$1) status $?"; }
