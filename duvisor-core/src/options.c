@@ -585,9 +585,8 @@ static const struct row table[] = {
 	 "it has set aside, or not",
 	 CALL(parse_hugepages)},
 	{"idle", 0, "auto|sleep|poll|native",
-	 "a vCPU with nothing to do sleeps, polls for a moment\nfirst (default if the host has "
-	 "more "
-	 "CPUs), or keeps its CPU\nof the host",
+	 "a vCPU with nothing to do sleeps, polls for a moment\n"
+	 "first (default if the host has more CPUs), or keeps its CPU\nof the host",
 	 CALL(parse_idle)},
 	{"initrd", 'i', "FILE", "initial RAM disk", SET(initrd)},
 	{"io-poll", 0, "US",

@@ -81,10 +81,10 @@ struct vcpu {
 	_Atomic uint32_t
 		ext_irq;      /* level of the external interrupt line; RISC-V has no atomic bytes */
 	_Atomic uint32_t hsm; /* enum vcpu_hsm */
-	_Atomic uint64_t woken_at; /* host's time of the last kick while it slept */
 
 	struct fence_queue fences;
 	struct idle idle;
+	_Atomic uint64_t woken_at; /* host's time of the last kick in this sleep; 0: none */
 
 	/* Parameters of VCPU_REQ_START; owned by whoever moved hsm to START_PENDING. */
 	uint64_t start_pc;

@@ -315,6 +315,7 @@ def qemu_command(args, work):
         "-initrd", initramfs(args, work), "-append", words.strip(),
         "-global", "virtio-mmio.force-legacy=false",
         "-chardev", f"file,id=uart,path={escape(uart)}", "-serial", "chardev:uart",
+        # Each port that there may be is two files for the main loop.
         "-device", "virtio-serial-device,max_ports=2",
         "-chardev", "stdio,id=tty,mux=off,signal=off",
         "-device", "virtconsole,chardev=tty,name=tty",
