@@ -253,6 +253,16 @@ def start_goal(results):
              f"{took / 1e6:.1f} ms", took < 5e6)]
 
 
+def exits_per_second(results):
+    """{heading: {operation: text}} of the operations that are one exit, the loop around them included."""
+    def rate(operation, column):
+        return 10 ** 9 // (results[operation][column]["median"] + results["empty loop"][column]["median"])
+
+    return {f"{COLUMNS[column]}, exits per second":
+            {name: f"{rate(name, column):,}" for name, *_ in WALL_BARS}
+            for column in ("duvisor", "kvm") if all(column in results[name] for name, *_ in WALL_BARS)}
+
+
 def micro(args, share):
     if "icount" in args.clocks:
         say("micro, instructions: one hart")
@@ -268,7 +278,8 @@ def micro(args, share):
         for cpus in (1, 2):
             scripts = {column: micro_script(column, cpus) for column in args.columns}
             collect(in_hosts(scripts, args.rounds, share, "--host-cpus", 2, timeout=300), results)
-        publish("micro-wall", "wall time, ns", summarize(results), args, WALL_BARS)
+        summarized = summarize(results)
+        publish("micro-wall", "wall time, ns", summarized, args, WALL_BARS, more=exits_per_second(summarized))
 
 
 # --- applications and boot ---------------------------------------------------------

@@ -99,3 +99,13 @@ def test_dd_counts_the_exits_of_each_row():
         bench.collect_dd(text, results, requests, exits)
     assert results == {"a": {"qemu": [7, 7], "duvisor": [100, 100]}, "b": {"duvisor": [200, 200]}}
     assert (requests, exits) == ({"a": 80, "b": 12}, {"a": 20, "b": 6})
+
+
+def test_exits_per_second_are_of_the_whole_loop():
+    def row(duvisor, kvm):
+        return {"duvisor": {"median": duvisor}, "kvm": {"median": kvm}}
+
+    results = {"empty loop": row(50, 100), **{name: row(450, 3900) for name, *_ in bench.WALL_BARS}}
+    texts = bench.exits_per_second(results)
+    assert [set(column.values()) for column in texts.values()] == [{"2,000,000"}, {"250,000"}]
+    assert all("per second" in heading for heading in texts)
