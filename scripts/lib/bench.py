@@ -223,6 +223,7 @@ def collect(text, results):
                 add(results, operation, column, int(match["median"]))
             match = LAUNCH.match(line)
             if match and title == "start":
+                add(results, "start of a VM, to the guest's first byte", column, int(match[1]))
                 add(results, "start of a VM, host CPU", column, int(match[2]))
                 add(results, "start of a VM, memory in KiB", column, int(match[4]))
 

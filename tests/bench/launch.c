@@ -4,7 +4,7 @@
  *
  *   launch: first-byte-ns 1234 cpu-ns 2345 wall-ns 3456 rss-kib 789
  *
- * first-byte-ns is from before fork to the first byte that it prints; with the payload start.elf that
+ * first-byte-ns is from before fork to the first byte that it prints; with the payload start_time.elf that
  * is the guest's first instructions. rss-kib is the largest resident set.
  *
  * usage: launch COMMAND [ARGUMENT...]
