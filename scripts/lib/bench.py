@@ -828,6 +828,8 @@ def publish(name, unit, results, args, bars, goals=(), more=None):
         (place / f"{name}.svg").write_text(picture, encoding="ascii")
     if args.save:
         save_table(name, lines)
+        if name == "micro-icount":
+            save_readme(lines)
 
 
 def save_table(name, lines):
@@ -840,6 +842,17 @@ def save_table(name, lines):
     before, rest = text.split(begin, 1)
     page.write_text(before + begin + "\n".join(lines) + "\n" + end + rest.split(end, 1)[1],
                     encoding="utf-8")
+
+
+def save_readme(lines):
+    """The rows that README.md shows of this table."""
+    def operation(line):
+        return line.split(" | ", 1)[0]
+
+    rows = {operation(line): line for line in lines if line.startswith("| ")}
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8").splitlines()
+    readme.write_text("\n".join(rows.get(operation(line), line) for line in text) + "\n", encoding="utf-8")
 
 
 # --- the regression gate -----------------------------------------------------------
