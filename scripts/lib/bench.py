@@ -702,7 +702,8 @@ def servers(args, share):
         for image in images.values():
             image.unlink()
         summarized = summarize(results)
-        publish(f"servers-{cpus}-wall", "wall time, ns", summarized, args, [], overall(summarized))
+        publish(f"servers-{cpus}-wall", "wall time, ns", summarized, args, [], overall(summarized),
+                settings=f"--cpus {cpus} --memory {args.memory} --work {args.work} --rounds {args.rounds}")
 
 
 # --- what comes out ----------------------------------------------------------------
@@ -806,15 +807,21 @@ def len_log(ratio):
     return max(math.log10(ratio), -1) if ratio > 0 else -1
 
 
-def publish(name, unit, results, args, bars, goals=(), more=None):
-    """Print the table, write the files, and with --save those of the documentation."""
+def publish(name, unit, results, args, bars, goals=(), more=None, settings=""):
+    """Print the table, write the files, and with --save those of the documentation.
+
+    settings are the options that it takes to measure the same again."""
     lines = table(results, bars, more)
     if goals:
         lines += [""] + [f"* {what}: {'met' if met else 'missed'} ({figure})"
                          for what, figure, met in goals]
+    if settings:
+        lines += ["", f"With `{settings}`."]
     print(f"\n{name} ({unit})\n")
     print("\n".join(lines), flush=True)
     data = {"license": LICENSE, "name": name, "unit": unit, "results": results}
+    if settings:
+        data["settings"] = settings
     if more:
         data["more"] = more
     if goals:
@@ -965,7 +972,7 @@ def parse(argv):
                         help="of each column under wall time (default: %(default)s)")
     parser.add_argument("--no-build", action="store_true", help="use what is built already")
     parser.add_argument("--save", action="store_true",
-                        help="put tables and pictures into docs/, too")
+                        help="put tables and pictures into docs/, too, and rows into README.md")
     parser.add_argument("--update", action="store_true",
                         help="gate: put today's counts on record (tests/bench)")
     args = parser.parse_args(argv)

@@ -127,6 +127,8 @@ def test_the_page_shows_what_was_measured(path):
     lines = bench.table(data["results"], bars, data.get("more"))
     assert shown[:len(lines)] == lines
     assert len([line for line in shown if line.startswith("* ")]) == len(data.get("goals", []))
+    assert [line for line in shown if line.startswith("With ")] == \
+        [f"With `{data.get('settings')}`."] * ("settings" in data)
     assert path.with_suffix(".svg").read_text(encoding="ascii") == bench.svg(data["name"], data["results"])
 
 
