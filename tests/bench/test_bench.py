@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the instruction counts on record are worth: the gate, and that it shuts. And whether the tables that are shown are those measured."""
+"""What the instruction counts on record are worth: the gate, and that it shuts. Whether the tables shown are those measured."""
 
 import json
 import re
