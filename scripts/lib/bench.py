@@ -674,7 +674,7 @@ def overall(results):
              for name, columns in results.items() if "qemu" in columns and "duvisor" in columns}
     if not times:
         return []
-    slower = [f"{name} {ratio:.2f}" for name, ratio in times.items() if ratio < 1]
+    slower = [f"{name} {ratio:.3f}" for name, ratio in times.items() if ratio < 1]
     best = max(times, key=times.get)
     mean = statistics.geometric_mean(times.values())
     return [("none slower than under QEMU-KVM", ", ".join(slower) or "none", not slower),
