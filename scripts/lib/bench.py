@@ -63,6 +63,7 @@ BARS = [
     ("first touch of 2 MiB, huge pages", None, 1),
 ]
 WALL_BARS = [(name, None, 10) for name, *_ in BARS[:5]]
+TABLE_BARS = {"micro-icount": BARS, "micro-wall": WALL_BARS}
 # In wall time only: the instruction clock jumps while nothing runs, as when a large program is read in.
 FIRST_BYTE = "start of a VM, to the guest's first byte"
 LINE = re.compile(r"^(?P<name>[^:#=]+): (?P<median>\d+) (?P<min>\d+) (?P<max>\d+)$")
@@ -263,7 +264,7 @@ def exits_per_second(results):
 
     return {f"{COLUMNS[column]}, exits per second":
             {name: f"{rate(name, column):,}" for name, *_ in WALL_BARS}
-            for column in ("duvisor", "kvm") if all(column in results[name] for name, *_ in WALL_BARS)}
+            for column in ("duvisor", "kvm")}
 
 
 def micro(args, share):
@@ -275,7 +276,7 @@ def micro(args, share):
         collect_aia(args.columns, share, results)
         results.pop(FIRST_BYTE, None)
         summarized = summarize(results)
-        publish("micro-icount", "instructions", summarized, args, BARS, start_goal(summarized))
+        publish("micro-icount", "instructions", summarized, args, start_goal(summarized))
     if "wall" in args.clocks:
         say(f"micro, wall time: {args.rounds} rounds")
         results = {}
@@ -283,7 +284,7 @@ def micro(args, share):
             scripts = {column: micro_script(column, cpus) for column in args.columns}
             collect(in_hosts(scripts, args.rounds, share, "--host-cpus", 2, timeout=300), results)
         summarized = summarize(results)
-        publish("micro-wall", "wall time, ns", summarized, args, WALL_BARS, more=exits_per_second(summarized))
+        publish("micro-wall", "wall time, ns", summarized, args, more=exits_per_second(summarized))
 
 
 # --- applications and boot ---------------------------------------------------------
@@ -386,7 +387,7 @@ def apps(args, share):
         scripts = {column: f"run {column} {linux_command(column, 'all')}" for column in [*columns, "native"]}
         results = {}
         collect_apps(in_hosts(scripts, rounds, share, *options, timeout=600), results)
-        publish(f"apps-{clock}", title, summarize(results), args, [])
+        publish(f"apps-{clock}", title, summarize(results), args)
 
 
 def boot_natively(clock, image):
@@ -480,7 +481,7 @@ def boot(args, share):
             for _ in range(rounds):
                 add(results, SHELL_ROW, "duvisor", shell_start())
         summarized = summarize(results)
-        publish(f"boot-{clock}", title, summarized, args, [], boot_goals(clock, summarized))
+        publish(f"boot-{clock}", title, summarized, args, boot_goals(clock, summarized))
 
 
 # --- dd ----------------------------------------------------------------------------
@@ -586,7 +587,7 @@ def dd(args, share):
                               for name, row in summarized.items()},
             "requests per exit": {name: f"{requests[name] / exits[name]:.1f}" if exits[name] else "no exit"
                                   for name in summarized}}
-    publish("dd-wall", "wall time, ns", summarized, args, [], more=more)
+    publish("dd-wall", "wall time, ns", summarized, args, more=more)
 
 
 # --- servers and data bases --------------------------------------------------------
@@ -702,7 +703,7 @@ def servers(args, share):
         for image in images.values():
             image.unlink()
         summarized = summarize(results)
-        publish(f"servers-{cpus}-wall", "wall time, ns", summarized, args, [], overall(summarized),
+        publish(f"servers-{cpus}-wall", "wall time, ns", summarized, args, overall(summarized),
                 settings=f"--cpus {cpus} --memory {args.memory} --work {args.work} --rounds {args.rounds}")
 
 
@@ -807,18 +808,21 @@ def len_log(ratio):
     return max(math.log10(ratio), -1) if ratio > 0 else -1
 
 
-def publish(name, unit, results, args, bars, goals=(), more=None, settings=""):
+def shown(data):
+    """The lines that are shown of what was measured; data is what the JSON file holds."""
+    lines = table(data["results"], TABLE_BARS.get(data["name"], []), data.get("more"))
+    if "goals" in data:
+        lines += [""] + [f"* {goal['goal']}: {'met' if goal['met'] else 'missed'} ({goal['figure']})"
+                         for goal in data["goals"]]
+    if "settings" in data:
+        lines += ["", f"With `{data['settings']}`."]
+    return lines
+
+
+def publish(name, unit, results, args, goals=(), more=None, settings=""):
     """Print the table, write the files, and with --save those of the documentation.
 
     settings are the options that it takes to measure the same again."""
-    lines = table(results, bars, more)
-    if goals:
-        lines += [""] + [f"* {what}: {'met' if met else 'missed'} ({figure})"
-                         for what, figure, met in goals]
-    if settings:
-        lines += ["", f"With `{settings}`."]
-    print(f"\n{name} ({unit})\n")
-    print("\n".join(lines), flush=True)
     data = {"license": LICENSE, "name": name, "unit": unit, "results": results}
     if settings:
         data["settings"] = settings
@@ -826,12 +830,15 @@ def publish(name, unit, results, args, bars, goals=(), more=None, settings=""):
         data["more"] = more
     if goals:
         data["goals"] = [{"goal": what, "figure": figure, "met": met} for what, figure, met in goals]
-    data = json.dumps(data, indent=1) + "\n"
+    lines = shown(data)
+    print(f"\n{name} ({unit})\n")
+    print("\n".join(lines), flush=True)
+    text = json.dumps(data, indent=1) + "\n"
     picture = svg(name, results)
     places = [OUT] + ([DOCS / "bench"] if args.save else [])
     for place in places:
         place.mkdir(parents=True, exist_ok=True)
-        (place / f"{name}.json").write_text(data, encoding="ascii")
+        (place / f"{name}.json").write_text(text, encoding="ascii")
         (place / f"{name}.svg").write_text(picture, encoding="ascii")
     if args.save:
         save_table(name, lines)
@@ -839,16 +846,21 @@ def publish(name, unit, results, args, bars, goals=(), more=None, settings=""):
             save_readme(lines)
 
 
+PAGE = DOCS / "performance.md"
+
+
+def split_page(name):
+    """PAGE before, between and after the two marks of this name."""
+    parts = re.fullmatch(rf"(.*^<!-- bench {name} -->\n)(.*?)(^<!-- end {name} -->.*)", PAGE.read_text(encoding="utf-8"),
+                         re.M | re.S)
+    if not parts:
+        raise Failure(f"{PAGE} has no place for {name}")
+    return parts.groups()
+
+
 def save_table(name, lines):
-    """Between the two marks of this name in docs/performance.md."""
-    page = DOCS / "performance.md"
-    text = page.read_text(encoding="utf-8")
-    begin, end = f"<!-- bench {name} -->\n", f"<!-- end {name} -->"
-    if begin not in text or end not in text:
-        raise Failure(f"{page} has no place for {name}")
-    before, rest = text.split(begin, 1)
-    page.write_text(before + begin + "\n".join(lines) + "\n" + end + rest.split(end, 1)[1],
-                    encoding="utf-8")
+    before, _, after = split_page(name)
+    PAGE.write_text(before + "\n".join(lines) + "\n" + after, encoding="utf-8")
 
 
 def save_readme(lines):

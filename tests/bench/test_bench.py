@@ -113,22 +113,10 @@ def test_exits_per_second_are_of_the_whole_loop():
     assert all("per second" in heading for heading in texts)
 
 
-def page(name):
-    """The table of this name in docs/performance.md, and what follows it there."""
-    text = (bench.DOCS / "performance.md").read_text(encoding="utf-8")
-    return re.search(rf"^<!-- bench {name} -->\n(.*?)^<!-- end {name} -->", text, re.M | re.S)[1]
-
-
 @pytest.mark.parametrize("path", sorted((bench.DOCS / "bench").glob("*.json")), ids=lambda path: path.stem)
 def test_the_page_shows_what_was_measured(path):
     data = json.loads(path.read_text(encoding="ascii"))
-    bars = {"micro-icount": bench.BARS, "micro-wall": bench.WALL_BARS}.get(data["name"], [])
-    shown = page(data["name"]).splitlines()
-    lines = bench.table(data["results"], bars, data.get("more"))
-    assert shown[:len(lines)] == lines
-    assert len([line for line in shown if line.startswith("* ")]) == len(data.get("goals", []))
-    assert [line for line in shown if line.startswith("With ")] == \
-        [f"With `{data.get('settings')}`."] * ("settings" in data)
+    assert bench.split_page(data["name"])[1].splitlines() == bench.shown(data)
     assert path.with_suffix(".svg").read_text(encoding="ascii") == bench.svg(data["name"], data["results"])
 
 
@@ -136,4 +124,4 @@ def test_rows_of_the_readme_are_those_of_the_page():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| .* \|$", readme.split("## How fast is it?")[1].split("\n## ")[0], re.M)
     assert len(rows) > 2
-    assert set(rows) <= set(page("micro-icount").splitlines())
+    assert set(rows) <= set(bench.split_page("micro-icount")[1].splitlines())
