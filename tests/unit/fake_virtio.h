@@ -47,18 +47,23 @@ static inline void reg_out(unsigned int slot, unsigned int reg, uint32_t val)
 	guest_write(BOARD_VIRTIO_BASE(slot) + reg, 4, val);
 }
 
-/* What the I/O thread does until there is nothing to do: at least one turn. */
-static inline void virtio_serve(void)
+/* What the I/O thread does until there is nothing to do: at least one turn; a turn takes so long. */
+static inline void virtio_serve_turns(uint64_t turn_ns)
 {
 	struct io *io = &board.vm.io;
 	bool worked;
 
 	do {
 		worked = false;
-		io->now += 1000000;
+		io->now += turn_ns;
 		for (unsigned int i = 0; i < io->poller_count; i++)
 			worked |= io->poller[i].ops->poll(io->poller[i].opaque);
 	} while (worked);
+}
+
+static inline void virtio_serve(void)
+{
+	virtio_serve_turns(1000000);
 }
 
 static inline uint64_t virtio_offered(unsigned int slot)
@@ -101,12 +106,12 @@ static inline void virtio_set_queue(unsigned int slot, unsigned int queue,
 	assert_int_equal(reg_in(slot, VIRTIO_MMIO_QUEUE_READY), 1);
 }
 
-/* From reset to DRIVER_OK, with count queues of 64 entries each; d has one driver per queue. */
-static inline void virtio_start(unsigned int slot, uint64_t features, struct driver *d,
-				unsigned int count)
+/* From reset to DRIVER_OK, with count queues of `size` entries each; d has one driver per queue. */
+static inline void virtio_start_sized(unsigned int slot, uint64_t features, struct driver *d,
+				      unsigned int count, uint16_t size)
 {
 	const struct virtq_setup options = {
-		.size = 64,
+		.size = size,
 		.packed = features >> VIRTIO_F_RING_PACKED & 1,
 		.indirect = features >> VIRTIO_RING_F_INDIRECT_DESC & 1,
 		.event_index = features >> VIRTIO_RING_F_EVENT_IDX & 1,
@@ -121,6 +126,12 @@ static inline void virtio_start(unsigned int slot, uint64_t features, struct dri
 	reg_out(slot, VIRTIO_MMIO_STATUS,
 		reg_in(slot, VIRTIO_MMIO_STATUS) | VIRTIO_CONFIG_S_DRIVER_OK);
 	virtio_serve();
+}
+
+static inline void virtio_start(unsigned int slot, uint64_t features, struct driver *d,
+				unsigned int count)
+{
+	virtio_start_sized(slot, features, d, count, 64);
 }
 
 /* A write that has to wait for the I/O thread: the guest executes it again until then. */

@@ -61,14 +61,19 @@ static int group_teardown(void **state)
 	return rmdir(place);
 }
 
-static void start(uint64_t features)
+static void start_sized(uint64_t features, uint16_t size)
 {
 	virtio_board_setup(1);
 	board.config.network.mode = VM_NETWORK_USER;
 	board.config.network.mac_set = true;
 	memcpy(board.config.network.mac, "\2\1\2\3\4\5", 6);
 	assert_int_equal(virtio_net_create(&board.vm), 0);
-	virtio_start(SLOT, features | 1ULL << VIRTIO_NET_F_CTRL_VQ, driver, 3);
+	virtio_start_sized(SLOT, features | 1ULL << VIRTIO_NET_F_CTRL_VQ, driver, 3, size);
+}
+
+static void start(uint64_t features)
+{
+	start_sized(features, 64);
 }
 
 static uint8_t *at(gpa_t gpa)
@@ -164,13 +169,142 @@ static void test_merged_buffers(void **state)
 		assert_frame(IN + HEADER, 0, 2000 - HEADER, 7);
 		assert_frame(IN + 2000, 2000 - HEADER, 2000, 7);
 		assert_frame(IN + 4000, 4000 - HEADER, 5000 + HEADER - 4000, 7);
-		/* One is left: too little for the next, which is lost, but enough for the one after it. */
-		send_frame(5000, 8);
+		board_teardown();
+	}
+}
+
+/* The other side is up, and as much of the next frame as one add_rx() has room for is read straight into it. */
+static void warm_up(void)
+{
+	add_rx(IN + 0x10000, 2000);
+	send_frame(1900, 1);
+	assert_int_equal(receive(), HEADER + 1900);
+}
+
+/* A frame of 5000 bytes is read while there is one buffer, at IN. */
+static void read_with_one_buffer(uint8_t seed)
+{
+	time_t end = time(NULL) + 20;
+
+	memset(at(IN), 0xee, 2000);
+	add_rx(IN, 2000);
+	send_frame(5000, seed);
+	while (at(IN)[HEADER + 50] == 0xee) {
+		assert_true(time(NULL) < end);
+		look_at_files();
+		virtio_serve();
+	}
+}
+
+/* A frame that has too few buffers is not lost, nor is what comes behind it: they wait for more. */
+static void test_frame_waits_for_the_rest_of_its_buffers(void **state)
+{
+	uint32_t len;
+	uint16_t id;
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+		start(kinds[k] | 1ULL << VIRTIO_NET_F_MRG_RXBUF);
+		warm_up();
+		read_with_one_buffer(8);
 		send_frame(100, 9);
+		assert_false(driver_get(&driver[RX], &id, &len));
+		add_rx(IN + 2000, 2000);
+		virtio_serve();
+		assert_false(driver_get(&driver[RX], &id, &len));
+		for (unsigned int i = 2; i < 5; i++)
+			add_rx(IN + 2000 * i, 2000);
+		assert_int_equal(receive(), 2000);
+		assert_int_equal(at(IN)[10] | at(IN)[11] << 8, 3);
+		assert_int_equal(receive(), 2000);
+		assert_int_equal(receive(), 5000 + HEADER - 4000);
+		assert_frame(IN + HEADER, 0, 2000 - HEADER, 8);
+		assert_frame(IN + 2000, 2000 - HEADER, 2000, 8);
+		assert_frame(IN + 4000, 4000 - HEADER, 5000 + HEADER - 4000, 8);
 		assert_int_equal(receive(), HEADER + 100);
 		assert_frame(IN + 6000 + HEADER, 0, 100, 9);
 		board_teardown();
 	}
+}
+
+/* With a reset, a frame that waits is gone. */
+static void test_frame_that_waits_ends_with_a_reset(void **state)
+{
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+		start(kinds[k] | 1ULL << VIRTIO_NET_F_MRG_RXBUF);
+		warm_up();
+		read_with_one_buffer(8);
+		reg_out_again(SLOT, VIRTIO_MMIO_STATUS, 0);
+		memset(at(IN), 0xee, 2000);
+		virtio_start(SLOT,
+			     kinds[k] | 1ULL << VIRTIO_NET_F_CTRL_VQ |
+				     1ULL << VIRTIO_NET_F_MRG_RXBUF,
+			     driver, 3);
+		add_rx(IN + 10000, 6000);
+		send_frame(100, 9);
+		assert_int_equal(receive(), HEADER + 100);
+		assert_frame(IN + 10000 + HEADER, 0, 100, 9);
+		for (unsigned int i = 0; i < 2000; i++)
+			assert_int_equal(at(IN)[i], 0xee);
+		board_teardown();
+	}
+}
+
+/* One that does not fit into all that the ring can hold is lost: the others need not wait for ever. */
+static void test_frame_that_never_fits(void **state)
+{
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+		start(kinds[k] | 1ULL << VIRTIO_NET_F_MRG_RXBUF);
+		for (unsigned int i = 0; i < 64; i++)
+			driver_add(&driver[RX], &(struct buffer){IN + 100 * i, 100, true}, 1);
+		send_frame(6500, 8);
+		send_frame(150, 9);
+		assert_int_equal(receive(), 100);
+		assert_int_equal(receive(), HEADER + 150 - 100);
+		assert_frame(IN + HEADER, 0, 100 - HEADER, 9);
+		board_teardown();
+	}
+	/* Without merging, one buffer is all there is for a frame. */
+	start(0);
+	add_rx(IN, 2000);
+	add_rx(IN + 2000, 6000);
+	send_frame(5000, 8);
+	send_frame(100, 9);
+	assert_int_equal(receive(), HEADER + 100);
+	assert_frame(IN + HEADER, 0, 100, 9);
+	board_teardown();
+}
+
+/* What was read with a batch, but is not in it, is in no file that tells. */
+static void test_more_frames_than_a_batch(void **state)
+{
+	enum { COUNT = 150 };
+	time_t end = time(NULL) + 20;
+	unsigned int got = 0;
+	uint32_t len;
+	uint16_t id;
+
+	(void)state;
+	start_sized(0, 256);
+	warm_up();
+	for (unsigned int i = 0; i < COUNT; i++)
+		send_frame(60, (uint8_t)i);
+	usleep(100000);
+	for (unsigned int i = 0; i < COUNT; i++)
+		driver_add(&driver[RX], &(struct buffer){IN + 2000 * i, 2000, true}, 1);
+	while (got < COUNT) {
+		assert_true(time(NULL) < end);
+		look_at_files();
+		virtio_serve_turns(0);
+		while (driver_get(&driver[RX], &id, &len)) {
+			assert_int_equal(len, HEADER + 60);
+			assert_frame(IN + 2000 * got + HEADER, 0, 60, (uint8_t)got);
+			got++;
+		}
+	}
+	board_teardown();
 }
 
 /* Buffers that are taken before there is a frame are of no use to anybody after a reset, and the next start has its own. */
@@ -419,6 +553,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_frames_go_round),
 		cmocka_unit_test(test_merged_buffers),
+		cmocka_unit_test(test_frame_waits_for_the_rest_of_its_buffers),
+		cmocka_unit_test(test_frame_that_waits_ends_with_a_reset),
+		cmocka_unit_test(test_frame_that_never_fits),
+		cmocka_unit_test(test_more_frames_than_a_batch),
 		cmocka_unit_test(test_buffers_end_with_a_reset),
 		cmocka_unit_test(test_buffers_of_all_sizes),
 		cmocka_unit_test(test_frames_wait_for_buffers),

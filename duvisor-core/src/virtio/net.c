@@ -32,6 +32,12 @@ _Static_assert(sizeof(struct virtio_net_hdr_v1) == NET_HEADER, "the header of se
 
 #define LOCAL_MAC_PREFIX 0x02
 
+/* One that has been read: its first `room` bytes into the buffers that there were, the rest into the spill. */
+struct frame {
+	size_t len; /* 0: there is none */
+	size_t room;
+};
+
 struct netdev {
 	struct virtio virtio;
 	struct virtio_net_config config;
@@ -44,9 +50,12 @@ struct netdev {
 	uint64_t receive_period;        /* ns */
 	size_t expected[NET_MAX_PAIRS]; /* a frame's length */
 	bool starved[NET_MAX_PAIRS];    /* frames wait for buffers */
+	bool more;                      /* there may be more than were taken in one go */
+	struct frame frame[NET_MAX_PAIRS];
 	struct rx_buffers rx[NET_MAX_PAIRS];
 	struct virtq_chain chain;
-	uint8_t spill[NET_MAX_FRAME]; /* what of a frame does not fit into the buffers */
+	/* Resident for those pairs only that have had a frame that needs it. */
+	uint8_t spill[NET_MAX_PAIRS][NET_MAX_FRAME];
 };
 
 static struct netdev *from_virtio(struct virtio *dev)
@@ -171,19 +180,47 @@ static void give_back(struct netdev *dev, unsigned int pair, size_t len)
 	rx_buffers_drop(rx, count);
 }
 
-/* A frame of len bytes has been read: `room` of them into the buffers that there were, the rest into dev->spill. */
-static void deliver(struct netdev *dev, unsigned int pair, size_t len, size_t room)
+/* Frames wait until the driver adds buffers: rx_kick(). */
+static void starve(struct netdev *dev, unsigned int pair)
+{
+	struct virtio_queue *queue = &dev->virtio.queue[rx_queue(pair)];
+
+	dev->starved[pair] = queue->active;
+	queue->wanted = true;
+}
+
+/* Whether the driver has buffers that it may add to those that we have. */
+static bool may_get_more(const struct netdev *dev, unsigned int pair)
+{
+	return virtio_has(&dev->virtio, VIRTIO_NET_F_MRG_RXBUF) &&
+		rx_buffers_have_room(&dev->rx[pair]) &&
+		!virtq_is_with_device(&dev->virtio.queue[rx_queue(pair)].vq);
+}
+
+/* Give the driver the frame that has been read. False: it waits for buffers, or went with a queue that failed. */
+static bool deliver(struct netdev *dev, unsigned int pair)
 {
 	struct rx_buffers *rx = &dev->rx[pair];
+	struct frame *frame = &dev->frame[pair];
 
-	if (len > room) {
-		take_buffers(dev, pair, len);
-		/* What does not fit into all that the driver has given us is lost. */
-		if (rx->room < len)
-			return;
-		iov_copy_to(rx->iov, room, dev->spill, len - room);
+	if (frame->len > frame->room) {
+		take_buffers(dev, pair, frame->len);
+		if (!frame->len)
+			return false;
+		if (rx->room < frame->len && may_get_more(dev, pair)) {
+			starve(dev, pair);
+			return false;
+		}
 	}
-	give_back(dev, pair, len);
+	/* What does not fit into all that the driver can give us is lost. */
+	if (rx->room >= frame->len) {
+		if (frame->len > frame->room)
+			iov_copy_to(rx->iov, frame->room, dev->spill[pair],
+				    frame->len - frame->room);
+		give_back(dev, pair, frame->len);
+	}
+	frame->len = 0;
+	return true;
 }
 
 static void back_end_closed(struct netdev *dev)
@@ -210,27 +247,24 @@ static void expect(struct netdev *dev, unsigned int pair, size_t len)
 	*expected = len > *expected ? len : *expected - (*expected - len) / EXPECT_LESS;
 }
 
-/* One frame, straight into buffers of the driver. False: there is none, or no buffer for it. */
-static bool receive_frame(struct netdev *dev, unsigned int pair)
+/* Read a frame, straight into buffers of the driver. False: there is none, or no buffer for it. */
+static bool read_frame(struct netdev *dev, unsigned int pair)
 {
-	struct virtio_queue *queue = &dev->virtio.queue[rx_queue(pair)];
 	struct rx_buffers *rx = &dev->rx[pair];
+	struct frame *frame = &dev->frame[pair];
 	struct iovec saved;
 	unsigned int count;
-	size_t room;
 	ssize_t n;
 
 	take_buffers(dev, pair, dev->expected[pair]);
 	if (!rx->count) {
-		/* Frames wait in the back end until the driver adds buffers: rx_kick(). */
-		dev->starved[pair] = queue->active;
-		queue->wanted = true;
+		starve(dev, pair);
 		return false;
 	}
-	count = rx_buffers_pieces(rx, dev->expected[pair], &room);
+	count = rx_buffers_pieces(rx, dev->expected[pair], &frame->room);
 	/* rx->iov has room for one more. */
 	saved = rx->iov[count];
-	rx->iov[count] = (struct iovec){.iov_base = dev->spill, .iov_len = sizeof(dev->spill)};
+	rx->iov[count] = (struct iovec){.iov_base = dev->spill[pair], .iov_len = NET_MAX_FRAME};
 	n = dev->net->ops->receive(dev->net, pair, rx->iov, count + 1);
 	rx->iov[count] = saved;
 	if (n < 0 && n != -EAGAIN)
@@ -238,7 +272,7 @@ static bool receive_frame(struct netdev *dev, unsigned int pair)
 	if (n <= 0)
 		return false;
 	expect(dev, pair, (size_t)n);
-	deliver(dev, pair, (size_t)n, room);
+	frame->len = (size_t)n;
 	return true;
 }
 
@@ -249,8 +283,10 @@ static bool receive_frames(struct netdev *dev, unsigned int pair)
 	unsigned int count = 0;
 
 	while (queue->active && !dev->closed && !dev->starved[pair] && count < RX_BATCH &&
-	       receive_frame(dev, pair))
+	       (dev->frame[pair].len || read_frame(dev, pair)) && deliver(dev, pair))
 		count++;
+	/* Those that the back end has read already end no sleep. */
+	dev->more |= count == RX_BATCH;
 	virtio_signal(&dev->virtio, rx_queue(pair));
 	update_events(dev);
 	return count;
@@ -293,8 +329,9 @@ static bool net_poll(struct virtio *virtio)
 	if (!virtio->started || dev->closed)
 		return false;
 	now = virtio->dev.vm->io.now;
-	if (now - dev->received_at < dev->receive_period)
+	if (!dev->more && now - dev->received_at < dev->receive_period)
 		return false;
+	dev->more = false;
 	for (unsigned int i = 0; i < dev->net->pairs; i++)
 		worked |= receive_frames(dev, i);
 	dev->received_at = now;
@@ -416,6 +453,7 @@ static void net_stop_queue(struct virtio *virtio, unsigned int index)
 	virtio->queue[index].active = false;
 	if (!(index % 2) && index / 2 < dev->net->pairs) {
 		dev->starved[index / 2] = false;
+		dev->frame[index / 2].len = 0;
 		rx_buffers_drop(&dev->rx[index / 2], dev->rx[index / 2].count);
 	}
 	update_events(dev);

@@ -354,6 +354,13 @@ void virtq_unpop(struct virtq *vq, const struct virtq_chain *chain)
 	}
 }
 
+bool virtq_is_with_device(const struct virtq *vq)
+{
+	if (!vq->setup.packed)
+		return (uint16_t)(vq->next_avail - vq->next_used) == vq->setup.size;
+	return vq->next_avail == vq->next_used && vq->avail_wrap != vq->used_wrap;
+}
+
 static void push_split(struct virtq *vq, uint16_t id, uint32_t written)
 {
 	struct vring_used_elem elem = {.id = id, .len = written};

@@ -81,6 +81,9 @@ bool virtq_has_work(const struct virtq *vq);
  */
 int virtq_pop(struct virtq *vq, struct virtq_chain *chain);
 
+/* All of the ring has been taken and not been given back: the driver can add nothing. */
+bool virtq_is_with_device(const struct virtq *vq);
+
 /* Undo the last virtq_pop(), which must have returned this chain with nothing pushed or popped since. */
 void virtq_unpop(struct virtq *vq, const struct virtq_chain *chain);
 
