@@ -154,6 +154,18 @@ static void test_frames_go_round(void **state)
 	}
 }
 
+/* A frame of 5000 bytes comes in three buffers of 2000. */
+static void assert_merged_frame(uint8_t seed)
+{
+	assert_int_equal(receive(), 2000);
+	assert_int_equal(at(IN)[10] | at(IN)[11] << 8, 3);
+	assert_int_equal(receive(), 2000);
+	assert_int_equal(receive(), 5000 + HEADER - 4000);
+	assert_frame(IN + HEADER, 0, 2000 - HEADER, seed);
+	assert_frame(IN + 2000, 2000 - HEADER, 2000, seed);
+	assert_frame(IN + 4000, 4000 - HEADER, 5000 + HEADER - 4000, seed);
+}
+
 static void test_merged_buffers(void **state)
 {
 	(void)state;
@@ -162,13 +174,7 @@ static void test_merged_buffers(void **state)
 		for (unsigned int i = 0; i < 4; i++)
 			add_rx(IN + 2000 * i, 2000);
 		send_frame(5000, 7);
-		assert_int_equal(receive(), 2000);
-		assert_int_equal(at(IN)[10] | at(IN)[11] << 8, 3);
-		assert_int_equal(receive(), 2000);
-		assert_int_equal(receive(), 5000 + HEADER - 4000);
-		assert_frame(IN + HEADER, 0, 2000 - HEADER, 7);
-		assert_frame(IN + 2000, 2000 - HEADER, 2000, 7);
-		assert_frame(IN + 4000, 4000 - HEADER, 5000 + HEADER - 4000, 7);
+		assert_merged_frame(7);
 		board_teardown();
 	}
 }
@@ -214,13 +220,7 @@ static void test_frame_waits_for_the_rest_of_its_buffers(void **state)
 		assert_false(driver_get(&driver[RX], &id, &len));
 		for (unsigned int i = 2; i < 5; i++)
 			add_rx(IN + 2000 * i, 2000);
-		assert_int_equal(receive(), 2000);
-		assert_int_equal(at(IN)[10] | at(IN)[11] << 8, 3);
-		assert_int_equal(receive(), 2000);
-		assert_int_equal(receive(), 5000 + HEADER - 4000);
-		assert_frame(IN + HEADER, 0, 2000 - HEADER, 8);
-		assert_frame(IN + 2000, 2000 - HEADER, 2000, 8);
-		assert_frame(IN + 4000, 4000 - HEADER, 5000 + HEADER - 4000, 8);
+		assert_merged_frame(8);
 		assert_int_equal(receive(), HEADER + 100);
 		assert_frame(IN + 6000 + HEADER, 0, 100, 9);
 		board_teardown();
