@@ -32,10 +32,10 @@ _Static_assert(sizeof(struct virtio_net_hdr_v1) == NET_HEADER, "the header of se
 
 #define LOCAL_MAC_PREFIX 0x02
 
-/* One that has been read: its first `room` bytes into the buffers that there were, the rest into the spill. */
+/* One that has been read: into the buffers that there were, but for its end. */
 struct frame {
-	size_t len; /* 0: there is none */
-	size_t room;
+	size_t len;     /* 0: there is none */
+	size_t spilled; /* the length of its end, in the pair's spill */
 };
 
 struct netdev {
@@ -203,20 +203,16 @@ static bool deliver(struct netdev *dev, unsigned int pair)
 	struct rx_buffers *rx = &dev->rx[pair];
 	struct frame *frame = &dev->frame[pair];
 
-	if (frame->len > frame->room) {
-		take_buffers(dev, pair, frame->len);
-		if (!frame->len)
-			return false;
-		if (rx->room < frame->len && may_get_more(dev, pair)) {
-			starve(dev, pair);
-			return false;
-		}
+	take_buffers(dev, pair, frame->len);
+	if (!frame->len)
+		return false;
+	if (rx->room < frame->len && may_get_more(dev, pair)) {
+		starve(dev, pair);
+		return false;
 	}
 	/* What does not fit into all that the driver can give us is lost. */
 	if (rx->room >= frame->len) {
-		if (frame->len > frame->room)
-			iov_copy_to(rx->iov, frame->room, dev->spill[pair],
-				    frame->len - frame->room);
+		iov_copy_to(rx->iov, frame->len - frame->spilled, dev->spill[pair], frame->spilled);
 		give_back(dev, pair, frame->len);
 	}
 	frame->len = 0;
@@ -254,6 +250,7 @@ static bool read_frame(struct netdev *dev, unsigned int pair)
 	struct frame *frame = &dev->frame[pair];
 	struct iovec saved;
 	unsigned int count;
+	size_t room;
 	ssize_t n;
 
 	take_buffers(dev, pair, dev->expected[pair]);
@@ -261,7 +258,7 @@ static bool read_frame(struct netdev *dev, unsigned int pair)
 		starve(dev, pair);
 		return false;
 	}
-	count = rx_buffers_pieces(rx, dev->expected[pair], &frame->room);
+	count = rx_buffers_pieces(rx, dev->expected[pair], &room);
 	/* rx->iov has room for one more. */
 	saved = rx->iov[count];
 	rx->iov[count] = (struct iovec){.iov_base = dev->spill[pair], .iov_len = NET_MAX_FRAME};
@@ -273,6 +270,7 @@ static bool read_frame(struct netdev *dev, unsigned int pair)
 		return false;
 	expect(dev, pair, (size_t)n);
 	frame->len = (size_t)n;
+	frame->spilled = frame->len > room ? frame->len - room : 0;
 	return true;
 }
 
