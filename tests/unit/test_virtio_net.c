@@ -61,6 +61,11 @@ static int group_teardown(void **state)
 	return rmdir(place);
 }
 
+static uint8_t *at(gpa_t gpa)
+{
+	return memory_at(&board.vm.mem, gpa, 1);
+}
+
 static void start_sized(uint64_t features, uint16_t size)
 {
 	virtio_board_setup(1);
@@ -76,9 +81,18 @@ static void start(uint64_t features)
 	start_sized(features, 64);
 }
 
-static uint8_t *at(gpa_t gpa)
+/* Reset and start: from now on, the first `len` bytes at IN are no business of the device's. */
+static void start_again(uint64_t features, uint32_t len)
 {
-	return memory_at(&board.vm.mem, gpa, 1);
+	reg_out_again(SLOT, VIRTIO_MMIO_STATUS, 0);
+	memset(at(IN), 0xee, len);
+	virtio_start(SLOT, features | 1ULL << VIRTIO_NET_F_CTRL_VQ, driver, 3);
+}
+
+static void assert_untouched(uint32_t len)
+{
+	for (uint32_t i = 0; i < len; i++)
+		assert_int_equal(at(IN)[i], 0xee);
 }
 
 static void add_rx(gpa_t gpa, uint32_t len)
@@ -235,18 +249,12 @@ static void test_frame_that_waits_ends_with_a_reset(void **state)
 		start(kinds[k] | 1ULL << VIRTIO_NET_F_MRG_RXBUF);
 		warm_up();
 		read_with_one_buffer(8);
-		reg_out_again(SLOT, VIRTIO_MMIO_STATUS, 0);
-		memset(at(IN), 0xee, 2000);
-		virtio_start(SLOT,
-			     kinds[k] | 1ULL << VIRTIO_NET_F_CTRL_VQ |
-				     1ULL << VIRTIO_NET_F_MRG_RXBUF,
-			     driver, 3);
+		start_again(kinds[k] | 1ULL << VIRTIO_NET_F_MRG_RXBUF, 2000);
 		add_rx(IN + 10000, 6000);
 		send_frame(100, 9);
 		assert_int_equal(receive(), HEADER + 100);
 		assert_frame(IN + 10000 + HEADER, 0, 100, 9);
-		for (unsigned int i = 0; i < 2000; i++)
-			assert_int_equal(at(IN)[i], 0xee);
+		assert_untouched(2000);
 		board_teardown();
 	}
 }
@@ -316,16 +324,13 @@ static void test_buffers_end_with_a_reset(void **state)
 		for (unsigned int i = 0; i < 4; i++)
 			add_rx(IN + 2000 * i, 2000);
 		virtio_serve();
-		reg_out_again(SLOT, VIRTIO_MMIO_STATUS, 0);
-		memset(at(IN), 0xee, 8000);
-		virtio_start(SLOT, kinds[k] | 1ULL << VIRTIO_NET_F_CTRL_VQ, driver, 3);
+		start_again(kinds[k], 8000);
 		send_frame(5000, 3);
 		add_rx(IN + 10000, 6000);
 		assert_int_equal(receive(), HEADER + 5000);
 		assert_int_equal(at(IN + 10000)[10] | at(IN + 10000)[11] << 8, 1);
 		assert_frame(IN + 10000 + HEADER, 0, 5000, 3);
-		for (unsigned int i = 0; i < 8000; i++)
-			assert_int_equal(at(IN)[i], 0xee);
+		assert_untouched(8000);
 		board_teardown();
 	}
 }
