@@ -56,7 +56,7 @@ def test_bars_are_met_by_what_is_on_record():
 
 
 def times(**ratios):
-    return {name: {"duvisor": {"median": 1000}, "qemu": {"median": round(1000 * ratio)}}
+    return {name: {"duvisor": [1000], "qemu": [round(1000 * ratio)]}
             for name, ratio in ratios.items()}
 
 
@@ -71,7 +71,27 @@ def test_goals_of_applications(ratios, met):
 
 
 def test_no_goals_without_a_comparison():
-    assert not bench.overall({"a": {"duvisor": {"median": 1}, "native": {"median": 1}}})
+    assert not bench.overall({"a": {"duvisor": [1], "native": [1]}})
+
+
+@pytest.mark.parametrize("ours, theirs, probability", [
+    ([2], [1], 1 / 2),
+    ([1], [2], 1),
+    ([7], [7], 1),
+    ([3, 4], [1, 2], 1 / 6),
+    ([2, 4], [1, 3], 2 / 6),
+    ([4, 5, 6], [1, 2, 3], 1 / 20),
+    # 2.5 and 4 of the ranks 1, 2.5, 2.5 and 4: as far up are two of the six ways.
+    ([2, 3], [1, 2], 2 / 6),
+    (list(range(20, 40)), list(range(20)), 1 / 137846528820),
+])
+def test_what_chance_does(ours, theirs, probability):
+    assert bench.chance(ours, theirs) == pytest.approx(probability)
+
+
+def test_a_row_that_is_slower_is_named_with_its_chance():
+    (_, figure, met), *_ = bench.overall({"a": {"duvisor": [11, 12], "qemu": [10, 9]}, **times(b=2, c=0.5)})
+    assert (figure, met) == ("a 0.818, by chance 0.17; c 0.500, by chance 0.50", False)
 
 
 def test_turns():
