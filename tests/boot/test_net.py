@@ -88,6 +88,18 @@ def test_a_lot_of_data_from_the_guest():
     from_guest(LOT * MIB, LOT_TIMEOUT)
 
 
+def test_connections_wait_while_the_guest_stands_still():
+    """passt would not survive a frame of theirs for which its socket has no room."""
+    page = "wget -q -T 5 -O - http://127.0.0.1:8080/index.html 2>/dev/null"
+    done = host(
+        f"{GUEST} -n mode=user,tcp=8080:80 " + guest(
+            "cd /tmp; echo here >index.html; httpd -f -p 80") + " >/tmp/out 2>&1 &\npid=$!\n"
+        f"until {page}; do sleep 0.2; done; kill -STOP $pid\n"
+        "for i in $(seq 300); do nc 127.0.0.1 8080 </dev/null >/dev/null 2>&1 & done; sleep 1; kill -CONT $pid\n"
+        f"for i in $(seq 50); do {page} && break; sleep 0.2; done; kill $pid; wait $pid; tail -n 1 /tmp/out")
+    assert lines_of(done)[:2] == ["here", "here"], done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("cpus", [1, 2])
 def test_tap(cpus):
     done = host(
