@@ -7,10 +7,9 @@
   boot    a Linux guest from the start of the hypervisor to its first process
   dd      blocks read from and written to a disk by dd in a Linux guest, wall time only: how
           much in a second, and how many requests of the disk there are to an exit
-  all     all of them (the default)
-  servers redis, memcached, nginx, sqlite, fio and others (scripts/lib/servers) in a Debian
-          guest, and natively in a chroot of its image; wall time only. Not part of all: it
-          makes the image of `scripts/image applications`, from the package archive
+  servers redis, memcached, nginx, sqlite, fio and others (scripts/lib/servers) in the image of
+          `scripts/image applications`, and natively in a chroot of it; wall time only
+  all     all of them (the default); more than an hour on two cores, most of it servers
 
 Two clocks, never mixed.  With instructions (QEMU's -icount, one hart) a figure is what the
 machine executed, host's and guest's, and is repeatable.  Wall time is that of
@@ -149,11 +148,14 @@ def in_host(script, share, *options, timeout):
 def in_hosts(commands, rounds, share, *options, timeout, setup=""):
     """Run the columns' scripts, {column: script}, in each round, each behind setup; what they printed.
 
+    Says what is under way.
+
     Each in an emulated host of its own: KVM of Linux 6.12 leaves the timer of its last guest armed on a hart, on which WFI
     does not wait from then on, and harts that spin take this machine's cores from whoever comes next. "upstream"
     has an emulator without our patches. What goes first changes from round to round."""
     text = ""
-    for column in in_turns(list(commands), rounds):
+    for number, column in enumerate(in_turns(list(commands), rounds)):
+        say(f"round {number // len(commands) + 1} of {rounds}: {COLUMNS[column]}")
         emulator = ["--emulator", UPSTREAM, "--host-cpu", "rv64"] if column == "upstream" else []
         text += in_host(setup + commands[column], share, *options, *emulator, timeout=timeout)
     return text
@@ -654,20 +656,25 @@ def server_images():
     return images
 
 
-def server_command(column, cpus, args):
-    words = f"'console=ttyS0 quiet panic=-1 root=/dev/vda rw init=/servers -- serve {args.work}'"
+# MiB of a guest with so many CPUs, unless --memory says it.
+SERVER_MEMORY = {1: 512, 2: 256}
+SERVER_MEMORY_OF_MORE = 2048
+
+
+def server_command(column, cpus, memory, work):
+    words = f"'console=ttyS0 quiet panic=-1 root=/dev/vda rw init=/servers -- serve {work}'"
     disk = SERVER_DISKS[column]
     if column == "duvisor":
-        return (f"served {args.work} duvisor run --kernel /guest/Image --mem {args.memory}M --cpus {cpus} "
+        return (f"served {work} duvisor run --kernel /guest/Image --mem {memory}M --cpus {cpus} "
                 f"--disk {disk} --network mode=tap,tapif=tap7 --no-reboot --params {words}")
     if column == "qemu":
         # As many pairs of queues as DuVisor has.
         queues, many = (f",queues={cpus}", ",mq=on") if cpus > 1 else ("", "")
-        return (f"served {args.work} {QEMU} -m {args.memory}M -smp {cpus} {QEMU_KERNEL} -no-reboot "
+        return (f"served {work} {QEMU} -m {memory}M -smp {cpus} {QEMU_KERNEL} -no-reboot "
                 f"{QEMU_DISK.format(disk)} "
                 f"-netdev tap,id=net,ifname=tap7,script=no,downscript=no{queues} "
                 f"-device virtio-net-device,netdev=net{many} -append {words}")
-    return f"natively {cpus} {args.work}"
+    return f"natively {cpus} {work}"
 
 
 def chance(ours, theirs):
@@ -707,13 +714,14 @@ def overall(results):
 
 def servers(args, share):
     for cpus in args.cpus:
+        memory = args.memory or SERVER_MEMORY.get(cpus, SERVER_MEMORY_OF_MORE)
         images = server_images()
         columns = [*linux_columns(args), "native"]
-        say(f"servers: {cpus} CPU(s), {args.memory} MiB, {args.rounds} rounds")
-        scripts = {column: f"run {column} {server_command(column, cpus, args)}" for column in columns}
+        say(f"servers, wall: {cpus} CPU(s), {memory} MiB, {args.rounds} rounds")
+        scripts = {column: f"run {column} {server_command(column, cpus, memory, args.work)}" for column in columns}
         disks = [word for image in images.values() for word in ("--disk", image)]
         text = in_hosts(scripts, args.rounds, share, *disks, "--host-cpus", cpus + 1, "--host-memory",
-                        f"{args.memory + 1024}M", timeout=1200, setup=SERVED)
+                        f"{memory + 1024}M", timeout=1200, setup=SERVED)
         results = {}
         collect_apps(text, results)
         failed = re.findall(r"^failed .*", text, re.M)
@@ -725,7 +733,7 @@ def servers(args, share):
         for image in images.values():
             image.unlink()
         publish(f"servers-{cpus}-wall", "wall time, ns", summarize(results), args, overall(results),
-                settings=f"--cpus {cpus} --memory {args.memory} --work {args.work} --rounds {args.rounds}")
+                settings=f"--cpus {cpus} --memory {memory} --work {args.work} --rounds {args.rounds}")
 
 
 # --- what comes out ----------------------------------------------------------------
@@ -997,11 +1005,12 @@ def parse(argv):
     parser.add_argument("--clock", choices=["icount", "wall", "both"], default="both")
     parser.add_argument("--cpus", type=cpu_counts, default=[1, 2, 4], metavar="N,...",
                         help="servers: a table for each number of CPUs (default: 1,2,4)")
-    parser.add_argument("--memory", type=number_from(256), default=512, metavar="MIB",
-                        help="servers: of the guest (default: %(default)s)")
-    parser.add_argument("--work", type=number_from(1), default=100, metavar="PERCENT",
-                        help="servers: of the usual amounts of work (default: %(default)s)")
-    parser.add_argument("--rounds", type=number_from(1), default=5, metavar="N",
+    parser.add_argument("--memory", type=number_from(256), metavar="MIB",
+                        help="servers: of the guest (default: 512 with one CPU, 256 with two, 2048 with more)")
+    parser.add_argument("--work", type=number_from(1), default=15, metavar="PERCENT",
+                        help="servers: of the full amounts of work, which two cores take hours for (default: %(default)s)")
+    # Even, so that each column goes first as often as last.
+    parser.add_argument("--rounds", type=number_from(1), default=6, metavar="N",
                         help="of each column under wall time (default: %(default)s)")
     parser.add_argument("--no-build", action="store_true", help="use what is built already")
     parser.add_argument("--save", action="store_true",
@@ -1024,13 +1033,22 @@ def main(argv):
         share = prepare(args)
         if args.what == "gate":
             return gate(args, share)
-        for name, function in PARTS.items():
-            if args.what == name or (args.what == "all" and name != "servers"):
-                function(args, share)
     except Failure as failure:
         say(failure)
         return 1
-    return 0
+    return run_parts(PARTS if args.what == "all" else [args.what], args, share)
+
+
+def run_parts(names, args, share):
+    """The exit status. What fails does not take the rest with it."""
+    status = 0
+    for name in names:
+        try:
+            PARTS[name](args, share)
+        except Failure as failure:
+            say(f"{name}: {failure}")
+            status = 1
+    return status
 
 
 if __name__ == "__main__":

@@ -112,6 +112,46 @@ def test_each_column_has_hosts_of_its_own_and_only_one_goes_without_patches(monk
     assert text.split() == ["sa", "sb", "sc", "sc", "sb", "sa"]
 
 
+def test_all_goes_on_after_a_part_that_fails(monkeypatch, capsys):
+    done = []
+
+    def part(name):
+        def measure(*_):
+            done.append(name)
+            if name == "boot":
+                raise bench.Failure("no boot")
+        return measure
+
+    monkeypatch.setattr(bench, "prepare", lambda args: None)
+    monkeypatch.setattr(bench, "PARTS", {name: part(name) for name in bench.PARTS})
+    assert bench.main([]) == 1
+    assert done == ["micro", "boot", "apps", "dd", "servers"]
+    assert capsys.readouterr().err == "bench: boot: no boot\n"
+    assert bench.main(["apps"]) == 0
+
+
+@pytest.mark.parametrize("words, memory", [
+    ("", [(1, 512), (2, 256), (4, 2048)]),
+    ("--cpus 8 --memory 300", [(8, 300)]),
+])
+def test_servers_have_a_table_for_each_number_of_cpus(words, memory, monkeypatch, tmp_path):
+    tables = []
+
+    def in_hosts(commands, *_, timeout, setup):
+        assert timeout and setup
+        sizes = {re.search(r"(--mem|-m) (\d+)M", commands[column])[2] for column in ("duvisor", "qemu")}
+        cpus = {re.search(r"(--cpus|-smp) (\d+)", commands[column])[2] for column in ("duvisor", "qemu")}
+        tables.append((*map(int, cpus), *map(int, sizes)))
+        return "".join(f"== {column}\napp a: 5\n" for column in commands)
+
+    image = tmp_path / "image"
+    monkeypatch.setattr(bench, "in_hosts", in_hosts)
+    monkeypatch.setattr(bench, "server_images", lambda: image.touch() or {"duvisor": image})
+    monkeypatch.setattr(bench, "publish", lambda *_, settings: settings)
+    bench.servers(bench.parse(["servers", "--rounds", "1", *words.split()]), None)
+    assert tables == memory
+
+
 def test_dd_counts_the_exits_of_each_row():
     text = "".join(f"virtio-blk@10001000.{name}: {value}\n"
                    for value in (5, 15, 18) for name in ("buffers", "notifications", "interrupts"))
