@@ -235,8 +235,8 @@ def collect(text, results):
 
 
 def collect_aia(columns, share, results):
-    """The same payload measures something else where there is an IMSIC. (The small monitor has none.)"""
-    commands = {"duvisor": payload_command("duvisor", "cost"),
+    """The same payload measures something else where there is an IMSIC."""
+    commands = {"duvisor": payload_command("duvisor", "cost"), "kvm": payload_command("kvm", "cost", mode="--aia"),
                 "qemu": payload_command("qemu", "cost").replace("-M virt", "-M virt,aia=aplic-imsic")}
     script = "\n".join(f"run {column}/ {command}" for column, command in commands.items() if column in columns)
     # With a guest interrupt file for KVM; DuVisor needs none.
@@ -656,9 +656,10 @@ def server_images():
     return images
 
 
-# MiB of a guest with so many CPUs, unless --memory says it.
-SERVER_MEMORY = {1: 512, 2: 256}
-SERVER_MEMORY_OF_MORE = 2048
+# MiB, and percent of the work, of a guest with so many CPUs, unless --memory and --work say it. Work is what can be done in
+# half an hour by two cores, which harts in number keep waiting for each other.
+SERVER_DEFAULTS = {1: (512, 50), 2: (256, 25)}
+SERVER_DEFAULTS_OF_MORE = (2048, 15)
 
 
 def server_command(column, cpus, memory, work):
@@ -714,11 +715,12 @@ def overall(results):
 
 def servers(args, share):
     for cpus in args.cpus:
-        memory = args.memory or SERVER_MEMORY.get(cpus, SERVER_MEMORY_OF_MORE)
+        memory, work = SERVER_DEFAULTS.get(cpus, SERVER_DEFAULTS_OF_MORE)
+        memory, work = args.memory or memory, args.work or work
         images = server_images()
         columns = [*linux_columns(args), "native"]
         say(f"servers, wall: {cpus} CPU(s), {memory} MiB, {args.rounds} rounds")
-        scripts = {column: f"run {column} {server_command(column, cpus, memory, args.work)}" for column in columns}
+        scripts = {column: f"run {column} {server_command(column, cpus, memory, work)}" for column in columns}
         disks = [word for image in images.values() for word in ("--disk", image)]
         text = in_hosts(scripts, args.rounds, share, *disks, "--host-cpus", cpus + 1, "--host-memory",
                         f"{memory + 1024}M", timeout=1200, setup=SERVED)
@@ -733,7 +735,7 @@ def servers(args, share):
         for image in images.values():
             image.unlink()
         publish(f"servers-{cpus}-wall", "wall time, ns", summarize(results), args, overall(results),
-                settings=f"--cpus {cpus} --memory {memory} --work {args.work} --rounds {args.rounds}")
+                settings=f"--cpus {cpus} --memory {memory} --work {work} --rounds {args.rounds}")
 
 
 # --- what comes out ----------------------------------------------------------------
@@ -1007,8 +1009,8 @@ def parse(argv):
                         help="servers: a table for each number of CPUs (default: 1,2,4)")
     parser.add_argument("--memory", type=number_from(256), metavar="MIB",
                         help="servers: of the guest (default: 512 with one CPU, 256 with two, 2048 with more)")
-    parser.add_argument("--work", type=number_from(1), default=15, metavar="PERCENT",
-                        help="servers: of the full amounts of work, which two cores take hours for (default: %(default)s)")
+    parser.add_argument("--work", type=number_from(1), metavar="PERCENT",
+                        help="servers: of the full amounts of work (default: 50 with one CPU, 25 with two, 15 with more)")
     # Even, so that each column goes first as often as last.
     parser.add_argument("--rounds", type=number_from(1), default=6, metavar="N",
                         help="of each column under wall time (default: %(default)s)")

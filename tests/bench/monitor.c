@@ -3,10 +3,11 @@
  * A second user-space monitor for KVM, to compare with: as small as one can be that runs the
  * payload of scripts/bench. What it costs is KVM itself and one ioctl; QEMU's own share is not in it.
  *
- * usage: monitor [--cpus N] [--mem MIB] [--prealloc] [--hugepages] ELF
+ * usage: monitor [--cpus N] [--mem MIB] [--prealloc] [--hugepages] [--aia] ELF
  *
  * Devices: SBI's debug console, and a board of words that remember, except for the UART's interrupt enable
- * register and the PLIC's claim register, which make one interrupt line.
+ * register and the PLIC's claim register, which make one interrupt line. With --aia, which wants as many guest
+ * interrupt files in the host, that line leads to KVM's own APLIC, and each vCPU has an interrupt file.
  */
 #include <elf.h>
 #include <err.h>
@@ -39,6 +40,27 @@
 #define KVM_RISCV_SBI_EXT_DBCN 9
 #endif
 
+#ifndef KVM_DEV_RISCV_AIA_GRP_CONFIG
+#define KVM_DEV_TYPE_RISCV_AIA 11
+#define KVM_DEV_RISCV_AIA_GRP_CONFIG 0
+#define KVM_DEV_RISCV_AIA_CONFIG_MODE 0
+#define KVM_DEV_RISCV_AIA_CONFIG_IDS 1
+#define KVM_DEV_RISCV_AIA_CONFIG_SRCS 2
+#define KVM_DEV_RISCV_AIA_CONFIG_HART_BITS 5
+#define KVM_DEV_RISCV_AIA_MODE_HWACCEL 1
+#define KVM_DEV_RISCV_AIA_GRP_ADDR 1
+#define KVM_DEV_RISCV_AIA_ADDR_APLIC 0
+#define KVM_DEV_RISCV_AIA_ADDR_IMSIC(vcpu) (1 + (vcpu))
+#define KVM_DEV_RISCV_AIA_GRP_CTRL 2
+#define KVM_DEV_RISCV_AIA_CTRL_INIT 0
+#endif
+
+#define APLIC_BASE 0x0d000000ul
+#define IMSIC_BASE 0x28000000ul
+#define IMSIC_PAGE 0x1000ul
+#define AIA_IDS 63
+#define AIA_HART_BITS 3
+
 #define SBI_DBCN 0x4442434e
 #define DBCN_WRITE_BYTE 2
 #define SBI_NOT_SUPPORTED -2
@@ -65,7 +87,26 @@ struct machine {
 	struct cpu cpu[MAX_CPUS];
 	uint32_t board[BOARD_WORDS];
 	uint32_t line;
+	int aia;
 };
+
+/* As small as a device tree can be that has an IMSIC. */
+static const char tree[] = "\xd0\x0d\xfe\xed"                 /* magic */
+			   "\0\0\0\x6f"                       /* size of all */
+			   "\0\0\0\x38"                       /* offset of the structure */
+			   "\0\0\0\x64"                       /* offset of the strings */
+			   "\0\0\0\x28"                       /* offset of the reserved memory */
+			   "\0\0\0\x11"                       /* version 17 */
+			   "\0\0\0\x10"                       /* for readers of version 16 */
+			   "\0\0\0\0"                         /* boot CPU */
+			   "\0\0\0\x0b"                       /* size of the strings */
+			   "\0\0\0\x2c"                       /* size of the structure */
+			   "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" /* no reserved memory */
+			   "\0\0\0\1\0\0\0\0"                 /* root node */
+			   "\0\0\0\3\0\0\0\x0d\0\0\0\0"       /* property of 13 bytes, string 0 */
+			   "riscv,imsics\0\0\0\0"
+			   "\0\0\0\2\0\0\0\x09" /* end of node, end */
+			   "compatible";
 
 static int command(int fd, unsigned long request, const void *arg, const char *what)
 {
@@ -129,12 +170,16 @@ static void map_ram(struct machine *machine, int flags, int hugepages)
 
 static void set_line(struct machine *machine, uint32_t level)
 {
+	struct kvm_irq_level line = {.irq = UART_IRQ, .level = level};
 	uint32_t irq = level ? (uint32_t)KVM_INTERRUPT_SET : (uint32_t)KVM_INTERRUPT_UNSET;
 
 	if (level == machine->line)
 		return;
 	machine->line = level;
-	command(machine->cpu[0].fd, KVM_INTERRUPT, &irq, "KVM_INTERRUPT");
+	if (machine->aia)
+		command(machine->vm, KVM_IRQ_LINE, &line, "KVM_IRQ_LINE");
+	else
+		command(machine->cpu[0].fd, KVM_INTERRUPT, &irq, "KVM_INTERRUPT");
 }
 
 static void board_access(struct machine *machine, struct kvm_run *run)
@@ -223,12 +268,50 @@ static void create_cpu(struct machine *machine, unsigned int index)
 	set_reg(cpu, DBCN_ENABLED, 1);
 }
 
+static void set_attr(int fd, uint32_t group, uint64_t attr, uint64_t value)
+{
+	struct kvm_device_attr arg = {.group = group, .attr = attr, .addr = (uintptr_t)&value};
+
+	command(fd, KVM_SET_DEVICE_ATTR, &arg, "KVM_SET_DEVICE_ATTR");
+}
+
+static void create_aia(struct machine *machine)
+{
+	struct kvm_create_device device = {.type = KVM_DEV_TYPE_RISCV_AIA};
+	int fd;
+
+	command(machine->vm, KVM_CREATE_DEVICE, &device, "KVM_CREATE_DEVICE");
+	fd = (int)device.fd;
+	set_attr(fd, KVM_DEV_RISCV_AIA_GRP_CONFIG, KVM_DEV_RISCV_AIA_CONFIG_MODE,
+		 KVM_DEV_RISCV_AIA_MODE_HWACCEL);
+	set_attr(fd, KVM_DEV_RISCV_AIA_GRP_CONFIG, KVM_DEV_RISCV_AIA_CONFIG_IDS, AIA_IDS);
+	set_attr(fd, KVM_DEV_RISCV_AIA_GRP_CONFIG, KVM_DEV_RISCV_AIA_CONFIG_SRCS, AIA_IDS);
+	set_attr(fd, KVM_DEV_RISCV_AIA_GRP_CONFIG, KVM_DEV_RISCV_AIA_CONFIG_HART_BITS,
+		 AIA_HART_BITS);
+	set_attr(fd, KVM_DEV_RISCV_AIA_GRP_ADDR, KVM_DEV_RISCV_AIA_ADDR_APLIC, APLIC_BASE);
+	for (unsigned int i = 0; i < machine->cpus; i++)
+		set_attr(fd, KVM_DEV_RISCV_AIA_GRP_ADDR, KVM_DEV_RISCV_AIA_ADDR_IMSIC(i),
+			 IMSIC_BASE + IMSIC_PAGE * i);
+	set_attr(fd, KVM_DEV_RISCV_AIA_GRP_CTRL, KVM_DEV_RISCV_AIA_CTRL_INIT, 0);
+}
+
+/* The guest's own memory ends with it. */
+static uint64_t put_tree(struct machine *machine)
+{
+	uint64_t at = machine->size - IMSIC_PAGE;
+
+	memcpy(machine->ram + at, tree, sizeof(tree));
+	return RAM_BASE + at;
+}
+
 static void start(struct machine *machine, uint64_t entry)
 {
 	static struct start starts[MAX_CPUS];
 
 	set_reg(&machine->cpu[0], REG(CORE, regs.pc), entry);
 	set_reg(&machine->cpu[0], REG(CORE, regs.a0), 0);
+	if (machine->aia)
+		set_reg(&machine->cpu[0], REG(CORE, regs.a1), put_tree(machine));
 	for (unsigned int i = 0; i < machine->cpus; i++) {
 		starts[i] = (struct start){.machine = machine, .cpu = &machine->cpu[i]};
 		if (pthread_create(&machine->cpu[i].thread, NULL, run_cpu, &starts[i]))
@@ -251,11 +334,15 @@ int main(int argc, char **argv)
 			flags = MAP_POPULATE;
 		else if (!strcmp(argv[i], "--hugepages"))
 			hugepages = 1;
+		else if (!strcmp(argv[i], "--aia"))
+			machine.aia = 1;
 		else
 			errx(2, "unknown option %s", argv[i]);
 	}
 	if (i != argc - 1 || !machine.cpus || machine.cpus > MAX_CPUS)
-		errx(2, "usage: monitor [--cpus N] [--mem MIB] [--prealloc] [--hugepages] ELF");
+		errx(2,
+		     "usage: monitor [--cpus N] [--mem MIB] [--prealloc] [--hugepages] [--aia] "
+		     "ELF");
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	machine.kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (machine.kvm < 0)
@@ -264,6 +351,8 @@ int main(int argc, char **argv)
 	map_ram(&machine, flags, hugepages);
 	for (unsigned int n = 0; n < machine.cpus; n++)
 		create_cpu(&machine, n);
+	if (machine.aia)
+		create_aia(&machine);
 	start(&machine, load(&machine, argv[i]));
 	return 0;
 }

@@ -26,7 +26,8 @@ enum mode {
 };
 
 struct source {
-	uint32_t mode; /* enum mode */
+	_Alignas(16)
+		uint32_t mode; /* enum mode; aligned as hot code finds a source with a shift then */
 	uint32_t target;
 	bool line; /* the wire */
 	bool pending;
