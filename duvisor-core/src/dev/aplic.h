@@ -26,8 +26,8 @@ enum mode {
 };
 
 struct source {
-	_Alignas(16)
-		uint32_t mode; /* enum mode; aligned as hot code finds a source with a shift then */
+	/* Hot code finds a source with a shift if its size is a power of two. */
+	_Alignas(16) uint32_t mode; /* enum mode */
 	uint32_t target;
 	bool line; /* the wire */
 	bool pending;

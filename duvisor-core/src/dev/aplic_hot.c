@@ -35,12 +35,10 @@ uint64_t aplic_hot_line(struct irqchip *chip, uint64_t irq, bool level)
 		return 1;
 	if (level == src->line)
 		return 0;
-	if (level) {
-		if (!aplic->on || !src->enabled ||
-		    src->target >> TARGET_HART_SHIFT != hot_vcpu()->index ||
-		    !send(hot_vcpu(), src->target & TARGET_EIID))
-			return 1;
-	}
+	if (level &&
+	    (!aplic->on || !src->enabled || src->target >> TARGET_HART_SHIFT != hot_vcpu()->index ||
+	     !send(hot_vcpu(), src->target & TARGET_EIID)))
+		return 1;
 	src->line = level;
 	return 0;
 }
