@@ -40,6 +40,7 @@
 #define KVM_RISCV_SBI_EXT_DBCN 9
 #endif
 
+/* Of Linux 6.5 and later. */
 #ifndef KVM_DEV_RISCV_AIA_GRP_CONFIG
 #define KVM_DEV_TYPE_RISCV_AIA 11
 #define KVM_DEV_RISCV_AIA_GRP_CONFIG 0
@@ -295,10 +296,10 @@ static void create_aia(struct machine *machine)
 	set_attr(fd, KVM_DEV_RISCV_AIA_GRP_CTRL, KVM_DEV_RISCV_AIA_CTRL_INIT, 0);
 }
 
-/* The guest's own memory ends with it. */
+/* Where memory ends. The guest's address of it, which is to be a multiple of 8. */
 static uint64_t put_tree(struct machine *machine)
 {
-	uint64_t at = machine->size - IMSIC_PAGE;
+	uint64_t at = (machine->size - sizeof(tree)) & -8ul;
 
 	memcpy(machine->ram + at, tree, sizeof(tree));
 	return RAM_BASE + at;
