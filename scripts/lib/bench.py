@@ -736,6 +736,23 @@ def servers(args, share):
             image.unlink()
         publish(f"servers-{cpus}-wall", "wall time, ns", summarize(results), args, overall(results),
                 settings=f"--cpus {cpus} --memory {memory} --work {work} --rounds {args.rounds}")
+    lines = together(DOCS / "bench" if args.save else OUT)
+    print("\n".join(lines), flush=True)
+    if args.save:
+        save_table("servers-all", lines)
+
+
+def together(folder):
+    """The lines that are shown of the servers' tables in this folder, as one: the last of each number of CPUs."""
+    tables = [json.loads(path.read_text(encoding="ascii"))["results"]
+              for path in sorted(folder.glob("servers-*-wall.json"))]
+    ratios = [row["qemu"]["median"] / row["duvisor"]["median"]
+              for table_ in tables for row in table_.values() if row.keys() >= {"qemu", "duvisor"}]
+    if not ratios:
+        return []
+    mean = statistics.geometric_mean(ratios)
+    return [f"* geometric mean of all {len(ratios)} rows at least 1.5: "
+            f"{'met' if mean >= 1.5 else 'missed'} ({mean:.2f})"]
 
 
 # --- what comes out ----------------------------------------------------------------

@@ -180,6 +180,23 @@ def test_the_page_shows_what_was_measured(path):
     assert path.with_suffix(".svg").read_text(encoding="ascii") == bench.svg(data["name"], data["results"])
 
 
+def test_the_servers_tables_together_are_those_that_are_shown():
+    assert bench.split_page("servers-all")[1].splitlines() == bench.together(bench.DOCS / "bench")
+
+
+def test_the_mean_of_all_tables_is_of_rows_with_both(tmp_path):
+    def save(cpus, **rows):
+        results = {name: {column: {"median": value} for column, value in columns.items()}
+                   for name, columns in rows.items()}
+        (tmp_path / f"servers-{cpus}-wall.json").write_text(json.dumps({"results": results}), encoding="ascii")
+
+    assert not bench.together(tmp_path)
+    save(1, a={"duvisor": 10, "qemu": 10}, b={"duvisor": 5, "native": 1})
+    assert bench.together(tmp_path) == ["* geometric mean of all 1 rows at least 1.5: missed (1.00)"]
+    save(4, a={"duvisor": 10, "qemu": 40, "native": 7})
+    assert bench.together(tmp_path) == ["* geometric mean of all 2 rows at least 1.5: met (2.00)"]
+
+
 def test_rows_of_the_readme_are_those_of_the_page():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| .* \|$", readme.split("## How fast is it?")[1].split("\n## ")[0], re.M)
