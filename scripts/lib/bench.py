@@ -662,6 +662,12 @@ SERVER_DEFAULTS = {1: (512, 50), 2: (256, 25)}
 SERVER_DEFAULTS_OF_MORE = (2048, 15)
 
 
+def server_defaults(which):
+    """For --help: the first of these numbers or the second, by number of CPUs."""
+    few = [f"{defaults[which]} with {cpus}" for cpus, defaults in SERVER_DEFAULTS.items()]
+    return f"default: {', '.join(few)}, {SERVER_DEFAULTS_OF_MORE[which]} with more CPUs"
+
+
 def server_command(column, cpus, memory, work):
     words = f"'console=ttyS0 quiet panic=-1 root=/dev/vda rw init=/servers -- serve {work}'"
     disk = SERVER_DISKS[column]
@@ -1025,9 +1031,9 @@ def parse(argv):
     parser.add_argument("--cpus", type=cpu_counts, default=[1, 2, 4], metavar="N,...",
                         help="servers: a table for each number of CPUs (default: 1,2,4)")
     parser.add_argument("--memory", type=number_from(256), metavar="MIB",
-                        help="servers: of the guest (default: 512 with one CPU, 256 with two, 2048 with more)")
+                        help=f"servers: of the guest ({server_defaults(0)})")
     parser.add_argument("--work", type=number_from(1), metavar="PERCENT",
-                        help="servers: of the full amounts of work (default: 50 with one CPU, 25 with two, 15 with more)")
+                        help=f"servers: of the full amounts of work ({server_defaults(1)})")
     # Even, so that each column goes first as often as last.
     parser.add_argument("--rounds", type=number_from(1), default=6, metavar="N",
                         help="of each column under wall time (default: %(default)s)")
