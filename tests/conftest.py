@@ -89,6 +89,28 @@ def host(command, *args, **kwargs):
     return run("--exec", command, *args, **kwargs)
 
 
+# Each thread is told all the time to be somewhere else.
+MOVED = """
+(COMMAND </dev/null >/tmp/out 2>&1; echo $? >/tmp/status) &
+moves=0
+until [ -e /tmp/status ]; do
+    for task in /proc/$(pidof NAME)/task/*; do
+        taskset -p $((MASK)) ${task##*/} >/dev/null 2>&1 && moves=$((moves + 1))
+    done
+done
+cat /tmp/out
+echo "status $(cat /tmp/status), moves $moves"
+"""
+
+
+def moved(command, mask):
+    """A script for the host: the command, whose threads it moves to other harts; then the status, and how many moves.
+
+    mask is shell arithmetic for the harts of the next move, where $moves counts those that were."""
+    name = Path(command.split()[0]).name
+    return MOVED.replace("COMMAND", command).replace("NAME", name).replace("MASK", mask)
+
+
 def pack(files, out):
     """What is in the folder as a part of an initrd, to come behind the guest's own."""
     with open(out, "wb") as packed:

@@ -700,6 +700,11 @@ def chance(ours, theirs):
     return sum(number for total, number in ways.items() if total >= seen) / sum(ways.values())
 
 
+def mean_goal(what, ratios):
+    mean = statistics.geometric_mean(ratios)
+    return f"{what} at least 1.5", f"{mean:.2f}", mean >= 1.5
+
+
 def overall(results):
     """The bars that the project set itself for applications: [(what, figure, whether it is met)].
 
@@ -713,10 +718,9 @@ def overall(results):
     slower = [f"{name} {ratio:.3f}, by chance {chance(*both[name]):.2f}"
               for name, ratio in times.items() if ratio < 1]
     best = max(times, key=times.get)
-    mean = statistics.geometric_mean(times.values())
     return [("none slower than under QEMU-KVM", "; ".join(slower) or "none", not slower),
             ("one at least twice as fast", f"{best} {times[best]:.2f}", times[best] >= 2),
-            ("geometric mean at least 1.5", f"{mean:.2f}", mean >= 1.5)]
+            mean_goal("geometric mean", times.values())]
 
 
 def servers(args, share):
@@ -756,9 +760,7 @@ def together(folder):
               for table_ in tables for row in table_.values() if row.keys() >= {"qemu", "duvisor"}]
     if not ratios:
         return []
-    mean = statistics.geometric_mean(ratios)
-    return [f"* geometric mean of all {len(ratios)} rows at least 1.5: "
-            f"{'met' if mean >= 1.5 else 'missed'} ({mean:.2f})"]
+    return [goal_line(*mean_goal(f"geometric mean of all {len(ratios)} rows", ratios))]
 
 
 # --- what comes out ----------------------------------------------------------------
@@ -862,12 +864,15 @@ def len_log(ratio):
     return max(math.log10(ratio), -1) if ratio > 0 else -1
 
 
+def goal_line(what, figure, met):
+    return f"* {what}: {'met' if met else 'missed'} ({figure})"
+
+
 def shown(data):
     """The lines that are shown of what was measured; data is what the JSON file holds."""
     lines = table(data["results"], TABLE_BARS.get(data["name"], []), data.get("more"))
     if "goals" in data:
-        lines += [""] + [f"* {goal['goal']}: {'met' if goal['met'] else 'missed'} ({goal['figure']})"
-                         for goal in data["goals"]]
+        lines += [""] + [goal_line(goal["goal"], goal["figure"], goal["met"]) for goal in data["goals"]]
     if "settings" in data:
         lines += ["", f"With `{data['settings']}`."]
     return lines

@@ -4,7 +4,7 @@
 import re
 
 import pytest
-from conftest import BUILD, host
+from conftest import BUILD, host, moved
 
 PAYLOADS = BUILD / "tests" / "guest"
 GUEST = "duvisor run -k /guest/Image -i /guest/initramfs.cpio.gz"
@@ -52,24 +52,11 @@ def test_a_disk_interrupts_through_the_aplic(console, tmp_path):
     assert guest.finish() == 0
 
 
-# Twice as many vCPUs as harts, and each is told all the time to be somewhere else.
-STORM = """
-(duvisor run -k /share/ipi.elf --cpus 6 --mem 16M </dev/null >/tmp/out 2>&1
-    echo $? >/tmp/status) &
-moves=0
-until [ -e /tmp/status ]; do
-    for task in /proc/$(pidof duvisor)/task/*; do
-        taskset -p $((moves % 7 + 1)) ${task##*/} >/dev/null 2>&1 && moves=$((moves + 1))
-    done
-done
-cat /tmp/out
-echo "status $(cat /tmp/status), moves $moves"
-"""
-
-
 @pytest.mark.parametrize("board, how", [(["--host-aia", "0"], "IMSIC"), ([], "SBI")])
 def test_no_ipi_is_lost_between_vcpus_that_migrate(board, how):
-    done = host(STORM, "--host-cpus", 3, "--share", PAYLOADS, *board, timeout=300)
+    # Twice as many vCPUs as harts.
+    storm = moved("duvisor run -k /share/ipi.elf --cpus 6 --mem 16M", "moves % 7 + 1")
+    done = host(storm, "--host-cpus", 3, "--share", PAYLOADS, *board, timeout=300)
     said = done.stdout.replace("\r", "")
     assert said.startswith(f"# by {how}\n"), said + done.stderr
     assert "ok 2 - calls of each hart" in said and "not ok" not in said, said
