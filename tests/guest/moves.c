@@ -5,18 +5,11 @@
  * nowhere else. Then the other hart, which has never had that ASID in satp and so needs no fence, must see what
  * is mapped now. Needs --cpus 2 and someone who moves the vCPUs. Prints one TAP line per case.
  */
-#include "guest.h"
+#include "window.h"
 
 #define ROUNDS 300
 #define TENURE (TIMEBASE / 50)
 #define PATIENCE (100 * TIMEBASE)
-
-/* An Sv39 root with RAM mapped 1:1 and one page at 1 GiB that changes. */
-static uint64_t root[512] __attribute__((aligned(4096)));
-static uint64_t middle[512] __attribute__((aligned(4096)));
-static uint64_t low[512] __attribute__((aligned(4096)));
-static uint64_t pages[2][512] __attribute__((aligned(4096)));
-#define WINDOW 0x40000000ul
 
 static volatile uint64_t step; /* whose turn it is, see run() */
 static volatile uint64_t mapped;
@@ -25,18 +18,8 @@ static volatile uint64_t stale_after;
 
 static void map_window(uint64_t page)
 {
-	*(volatile uint64_t *)&low[0] = PTE(pages[page], 0xcf);
+	window_show(0, page);
 	mapped = page;
-}
-
-static uint64_t window(void)
-{
-	return *(volatile uint64_t *)WINDOW;
-}
-
-static void use_asid(uint64_t asid)
-{
-	csr_write(satp, 8ul << 60 | asid << 44 | (uint64_t)root >> 12);
 }
 
 /* The ASID's first hart: it changes the map from time to time, and fences that for itself. */
@@ -44,12 +27,12 @@ static void own(uint64_t asid)
 {
 	uint64_t end = csr_read(time) + TENURE;
 
-	use_asid(asid);
+	window_enter(asid);
 	while (csr_read(time) < end) {
 		uint64_t next = csr_read(time) + TENURE / 16;
 
 		while (csr_read(time) < next)
-			stale_alone += window() != mapped;
+			stale_alone += window_seen(0) != mapped;
 		map_window(!mapped);
 		__asm__ volatile("sfence.vma %0, %1" ::"r"(WINDOW), "r"(asid) : "memory");
 	}
@@ -58,8 +41,8 @@ static void own(uint64_t asid)
 
 static void inherit(uint64_t asid)
 {
-	use_asid(asid);
-	stale_after += window() != mapped;
+	window_enter(asid);
+	stale_after += window_seen(0) != mapped;
 	csr_write(satp, 0);
 }
 
@@ -94,11 +77,7 @@ void other_hart(uint64_t me)
 int main(long hart, void *fdt)
 {
 	(void)fdt;
-	root[1] = PTE(middle, 1);
-	root[2] = PTE(0x80000000ul, 0xcf);
-	middle[0] = PTE(low, 1);
-	pages[1][0] = 1;
-	map_window(0);
+	window_init();
 	sbi_call(SBI_EXT_HSM, 0, hart ? 0 : 1, (long)other_hart_start, 1);
 	run(0);
 	guest_check("all rounds are done", step == 2 * ROUNDS);

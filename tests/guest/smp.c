@@ -3,7 +3,7 @@
  * Two harts: start and stop, IPIs, fences of the other hart's translations, sleep. Needs
  * --cpus 2, whatever the hart ids are. Prints one TAP line per case.
  */
-#include "guest.h"
+#include "window.h"
 
 #define ROUNDS 2000
 #define PATIENCE (100 * TIMEBASE)
@@ -43,35 +43,6 @@ static char stack1[4096] __attribute__((aligned(16), used));
 
 enum { RUN, STOP, PING, READ, SUSPEND, SUSPEND_LOSING };
 
-/* An Sv39 root with RAM mapped 1:1 and one page at 1 GiB that changes. */
-static uint64_t root[512] __attribute__((aligned(4096)));
-static uint64_t middle[512] __attribute__((aligned(4096)));
-static uint64_t low[512] __attribute__((aligned(4096)));
-static uint64_t pages[2][512] __attribute__((aligned(4096)));
-#define WINDOW 0x40000000ul
-
-static void map_window(int page)
-{
-	*(volatile uint64_t *)&low[0] = PTE(pages[page], 0xcf);
-}
-
-static void setup_tables(void)
-{
-	root[0] = PTE(0, 0xcf);
-	root[1] = PTE(middle, 1);
-	root[2] = PTE(0x80000000ul, 0xcf);
-	middle[0] = PTE(low, 1);
-	pages[0][0] = 100;
-	pages[1][0] = 101;
-	map_window(0);
-}
-
-static void use_tables(void)
-{
-	csr_write(satp, 8ul << 60 | (uint64_t)root >> 12);
-	__asm__ volatile("sfence.vma" : : : "memory");
-}
-
 void hart1(uint64_t id, uint64_t opaque);
 __asm__(".globl hart1_start\n"
 	"hart1_start:\n" GUEST_SET_GP "	lla sp, stack1 + 4096\n"
@@ -109,7 +80,8 @@ void hart1(uint64_t id, uint64_t opaque)
 		command = RUN;
 		resumed++;
 	}
-	use_tables();
+	window_enter(0);
+	__asm__ volatile("sfence.vma" : : : "memory");
 	csr_write(sie, INT_SOFT);
 	for (;;) {
 		switch (command) {
@@ -131,7 +103,7 @@ void hart1(uint64_t id, uint64_t opaque)
 			hsm(3, 0x80000000l, (long)hart1_start, RESUME_OPAQUE);
 			break;
 		case READ:
-			answer = *(volatile uint64_t *)WINDOW;
+			answer = 100 + window_seen(0);
 			break;
 		default:
 			break;
@@ -212,7 +184,7 @@ static void remote_fences(void)
 	for (int i = 0; i < ROUNDS; i++) {
 		uint64_t want = 100 + (i & 1);
 
-		map_window(i & 1);
+		window_show(0, i & 1);
 		__asm__ volatile("fence rw, rw" : : : "memory");
 		sbi_call(SBI_EXT_RFENCE, 1, 1, other_id, (long)WINDOW);
 		/* Two answers: the first may have been read before the fence. */
@@ -326,7 +298,7 @@ int main(long hart, void *fdt)
 
 	(void)fdt;
 	own_id = hart;
-	setup_tables();
+	window_init();
 	found = find_other();
 	guest_check("there is a second hart", found);
 	if (found) {

@@ -9,7 +9,7 @@
  * Words on the command line: rounds=N (default 2000), sleep=US: a timer to sleep for in each round (default
  * 0: none).
  */
-#include "guest.h"
+#include "window.h"
 
 #define HSM_STOPPED 1
 #define TICKS_PER_US (TIMEBASE / 1000000)
@@ -18,9 +18,6 @@
 
 #define MAX_HART_ID 1024
 #define ROUNDS_PER_STOP 64
-
-#define WINDOW 0x40000000ul
-#define PAGE 4096ul
 
 static struct hart {
 	long id;
@@ -37,11 +34,6 @@ static uint64_t count;
 static uint64_t rounds;
 static uint64_t sleep_ticks;
 
-static uint64_t root[512] __attribute__((aligned(4096)));
-static uint64_t middle[512] __attribute__((aligned(4096)));
-static volatile uint64_t low[512] __attribute__((aligned(4096)));
-static uint64_t pages[2][512] __attribute__((aligned(4096)));
-
 GUEST_OTHER_HARTS(storm_start, storm_hart);
 
 static void barrier(void)
@@ -54,24 +46,12 @@ static void set_timer(uint64_t due)
 	sbi_call(SBI_EXT_TIME, 0, (long)due, 0, 0);
 }
 
-static void setup_tables(void)
-{
-	root[0] = PTE(0, 0xcf);
-	root[1] = PTE(middle, 1);
-	root[2] = PTE(0x80000000ul, 0xcf);
-	middle[0] = PTE(low, 1);
-	pages[0][0] = 0;
-	pages[1][0] = 1;
-	for (unsigned int i = 0; i < GUEST_MAX_HARTS; i++)
-		low[i] = PTE(pages[0], 0xcf);
-}
-
 static void tell_next(uint64_t number)
 {
 	struct hart *next = &harts[(number + 1) % count];
 	uint64_t round = harts[number].round;
 
-	low[number] = PTE(pages[round & 1], 0xcf);
+	window_show(number, round & 1);
 	barrier();
 	sbi_call(SBI_EXT_RFENCE, 1, 1, next->id, (long)(WINDOW + number * PAGE));
 	next->mail = round + 1;
@@ -117,7 +97,7 @@ static void take_mail(uint64_t number)
 
 	wait_for_mail(self);
 	barrier();
-	self->stale += *(volatile uint64_t *)(WINDOW + before * PAGE) != (self->round & 1);
+	self->stale += window_seen(before) != (self->round & 1);
 	self->received++;
 	barrier();
 	self->mail = 0;
@@ -176,7 +156,7 @@ static void storm(uint64_t number)
 {
 	struct hart *self = &harts[number];
 
-	csr_write(satp, 8ul << 60 | (uint64_t)root >> 12);
+	window_enter(0);
 	__asm__ volatile("sfence.vma" : : : "memory");
 	csr_write(sie, INT_SOFT | INT_TIMER);
 	/* Of the first mail after a start: it may have been sent before, and its IPI gone with the stop. */
@@ -231,7 +211,7 @@ int main(long hart, void *fdt)
 {
 	rounds = guest_option(fdt, "rounds", 2000);
 	sleep_ticks = guest_option(fdt, "sleep", 0) * TICKS_PER_US;
-	setup_tables();
+	window_init();
 	find_harts(hart);
 	for (uint64_t i = 1; i < count; i++)
 		sbi_call(SBI_EXT_HSM, 0, harts[i].id, (long)storm_start, (long)i);
