@@ -9,7 +9,13 @@ import pytest
 from conftest import BUILD, ROOT, host, scaled
 
 PAYLOADS = BUILD / "tests" / "guest"
-TIMEOUT = 500
+# A case takes some seconds. One that stands still must be able to say so before Meson's time for all is over.
+TIMEOUT = 250
+
+# Without interrupt files the host's kernel has the firmware fence other harts, and OpenSBI 1.6 notes which harts run
+# before it asks them one after the other (sbi_ipi_send_many()): one that stops in between never answers, and the hart
+# that asked waits for it for ever. With interrupt files the kernel fences by IPIs of its own.
+AIA = ["--host-aia", "0"]
 
 # Payloads are copied first: Linux' 9p once told one of several VMs that began together that there is no such file.
 # vm NAME PAYLOAD OPTION...: a VM in the background; its output goes to /tmp/NAME, its process id is $pid.
@@ -97,7 +103,7 @@ vm witness witness -p ms=2000; w=$pid
 for i in 1 2 3; do vm count ipi; ended count $pid; done
 ended witness $w
 touch /tmp/stop; wait
-""", "--host-aia", "0")
+""", *AIA)
     assert told.count("count: # by IMSIC status 0") == 3 and UNSEEN in told, told
 
 
@@ -111,32 +117,37 @@ def test_a_short_soak_and_idle_vms():
 
 
 # The host's kernel does not wait for a hart to have stopped before it may be started again: then the firmware refuses.
-# And it gives up on a hart that has not come in a second, which the firmware takes for started from then on: such a
-# CPU stays away.
+# And it gives up on a hart that has not come in a second ("Input/output error"). If that one comes later after all it
+# counts as online without being so, and the next CPU that goes stops all of them for ever.
 MOVED = {
-    "vcpus-from-hart-to-hart": """
+    "vcpus-from-hart-to-hart": ([], """
     for mask in 1 2 4 8 f; do
         for task in /proc/$a/task/*; do taskset -p $mask ${task##*/} >/dev/null 2>&1; done
-    done""",
-    "off-harts-that-go": """
+    done"""),
+    "off-harts-that-go": (AIA, """
     for cpu in 1 2 3; do
+        [ $late ] && break
         echo 0 >/sys/devices/system/cpu/cpu$cpu/online && gone=$((gone + 1))
-        for try in $(seq 200); do echo 1 >/sys/devices/system/cpu/cpu$cpu/online && break; done 2>/dev/null
-    done""",
+        for try in $(seq 200); do
+            said=$( (echo 1 >/sys/devices/system/cpu/cpu$cpu/online) 2>&1) && break
+            case $said in *Input/output*) late=1; echo "CPU $cpu came too late for the host's kernel"; break ;; esac
+        done
+    done"""),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", MOVED)
 def test_posts_reach_vcpus_that_are_moved(how):
+    board, move = MOVED[how]
     told = lines(f"""
 vm storm storm -p rounds=300; a=$pid; threads $a
-rounds=0 gone=0
+rounds=0 gone=0 late=
 while alive $a; do
-    rounds=$((rounds + 1)){MOVED[how]}
+    rounds=$((rounds + 1)){move}
 done
 ended storm $a; echo $gone $rounds
-""")
+""", *board)
     assert mails(told, "storm") == 900
     assert len(told) == 2, told
     gone, rounds = map(int, told[-1].split())
