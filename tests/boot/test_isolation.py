@@ -117,8 +117,8 @@ def test_a_short_soak_and_idle_vms():
 
 
 # The host's kernel does not wait for a hart to have stopped before it may be started again: then the firmware refuses.
-# And it gives up on a hart that has not come in a second ("Input/output error"). If that one comes later after all it
-# counts as online without being so, and the next CPU that goes stops all of them for ever.
+# And it gives up on a hart that has not come in a second ("Input/output error"). If that one comes later after all, it
+# counts as online without being so, and the host soon stands still when another CPU goes.
 MOVED = {
     "vcpus-from-hart-to-hart": ([], """
     for mask in 1 2 4 8 f; do
