@@ -155,15 +155,32 @@ static void post_back(void)
 	leave_world();
 }
 
-/* A guest whose handler (HU, at hutvec) goes straight back in after each doorbell. */
-#define LOOP_BELLS 2000
+/*
+ * A guest whose handler (HU, at hutvec) goes back in after each doorbell: later than before if the doorbell came when
+ * the guest had run, else earlier, so that most of them come while the guest is being entered.
+ */
 static const u32 bell_handler[] = {
-	ADDI(S1, S1, 1), /* count */
-	SD(S1, S2, 0),   /* tell */
-	BNE(S1, S3, 8),  ECALL, HURET,
+	BNE(S0, X0, 16),  /* it has run */
+	BEQ(A4, X0, 16),  /* no earlier than at once */
+	ADDI(A4, A4, -8), /* earlier */
+	BEQ(X0, X0, 8),   /* ... */
+	ADDI(A4, A4, 8),  /* later */
+	ADDI(S0, X0, 0),  /* it has not run yet */
+	LD(A1, S2, 8),    /* is this the last? */
+	ADDI(S1, S1, 1),  /* count */
+	SD(S1, S2, 0),    /* tell */
+	BEQ(A1, X0, 8),   /* no */
+	ECALL,            /* yes */
+	ADDI(A0, A4, 1),  /* wait */
+	ADDI(A0, A0, -1), /* ... */
+	BNE(A0, X0, -4),  /* ... */
+	HURET,
 };
-static u32 bell_code[16] __attribute__((aligned(4096)));
-static u64 bells __attribute__((aligned(4096)));
+static u32 bell_code[ARRAY_SIZE(bell_handler)] __attribute__((aligned(4096)));
+static struct {
+	u64 heard;
+	u64 last; /* the next one is */
+} bells __attribute__((aligned(4096)));
 
 static void guest_loop(void)
 {
@@ -171,9 +188,10 @@ static void guest_loop(void)
 	memcpy(bell_code, bell_handler, sizeof(bell_handler));
 	put_code(spin_code, ARRAY_SIZE(spin_code));
 	csr_write(CSR_HUTVEC, at(IN_HU, bell_code));
+	regs()[S0] = 0;
 	regs()[S1] = 0;
 	regs()[S2] = at(IN_HU, &bells);
-	regs()[S3] = LOOP_BELLS;
+	regs()[A4] = 0;
 	set(&other.done, GUEST_LOOP);
 	const struct outcome *o = huret_to(IN_DVS, code_addr(IN_DVS, 0));
 
@@ -440,25 +458,34 @@ static void reader_in_hu(void)
 	}
 }
 
-/* One doorbell after the other, each seen exactly once. */
+/* One doorbell after the other, each seen exactly once: all of them, or on a busy machine as many as it has time for. */
+#define BELLS 40000
+#define BELLS_AT_LEAST 2000
+#define BELLS_TICKS 20000000
+
 static void doorbells(void)
 {
-	u64 rung = 0;
+	u64 rung = 0, end_time = csr_read(CSR_TIME) + BELLS_TICKS;
 
-	test("[POST-3] [HOST-5] %u doorbells in a row, none lost, none twice", LOOP_BELLS);
+	test("[POST-3] [HOST-5] doorbells in a row, none lost, none twice");
 	own_world();
-	set(&bells, 0);
+	set(&bells.heard, 0);
+	set(&bells.last, 0);
 	begin(GUEST_LOOP, hdvctl(OTHER_INDEX, true), VMID);
-	while (rung < LOOP_BELLS) {
+	while (!get(&bells.last)) {
+		set(&bells.last,
+		    rung == BELLS - 1 ||
+			    (rung >= BELLS_AT_LEAST - 1 && csr_read(CSR_TIME) > end_time));
 		if (post(OTHER_INDEX, HUPOST_DOORBELL) != 1)
 			break;
 		rung++;
-		if (!CHECK(wait_for(&bells, rung)))
+		if (!CHECK(wait_for(&bells.heard, rung)))
 			break;
 	}
 	end();
-	CHECK_EQ(rung, LOOP_BELLS);
-	CHECK_EQ(bells, LOOP_BELLS);
+	CHECK(rung >= BELLS_AT_LEAST);
+	CHECK_EQ(bells.heard, rung);
+	print("# %lu doorbells\n", rung);
 	CHECK_EQ(other.outcome.mcause, EXC_ECALL_U);
 	CHECK_EQ(other.outcome.hucause, DV_CAUSE_DOORBELL);
 }
