@@ -5,13 +5,6 @@
  */
 #include <isatest.h>
 
-#define UART 0x10000000ul
-#define UART_LSR 5
-#define UART_LSR_DR 0x01
-
-#define RAM 0x80000000ul
-#define RAM_SIZE 0x08000000ul
-
 #define MIGRATE_ME "# migrate me\n"
 #define VMID 0x15ul
 #define OTHER_MAGIC 0x0123456789abcdeful
@@ -20,22 +13,20 @@ static u64 moves; /* so many are done */
 
 static void count_moves(void)
 {
-	volatile u8 *uart = (volatile u8 *)UART;
-
 	for (;;) {
-		while (!(uart[UART_LSR] & UART_LSR_DR))
-			;
-		(void)uart[0];
+		(void)read_byte();
 		set(&moves, get(&moves) + 1);
 	}
 }
 
-/* What a hart with Xdv has, and what a hypervisor has without; in the order of setting: hgatp clears EN (EN-5). */
-static const struct {
+struct csr {
 	const char *name;
 	unsigned int number;
 	u64 value;
-} csrs[] = {
+};
+
+/* What a hart with Xdv has, and what a hypervisor has without; in the order of setting: hgatp clears EN (EN-5). */
+static const struct csr csrs[] = {
 	{"hgatp", CSR_HGATP, VMID << HGATP_VMID_SHIFT},
 	{"hdvctl", CSR_HDVCTL, HDVCTL_EN | 0x123ul << HDVCTL_INDEX_SHIFT},
 	{"hedeleg", CSR_HEDELEG, 0xb109},
@@ -63,11 +54,7 @@ static const struct {
 };
 
 /* The last exit. */
-static const struct {
-	const char *name;
-	unsigned int number;
-	u64 value;
-} exit_csrs[] = {
+static const struct csr exit_csrs[] = {
 	{"hustatus", CSR_HUSTATUS, HUSTATUS_SPV | HUSTATUS_SPVP | HUSTATUS_VTW},
 	{"huepc", CSR_HUEPC, 0x8888},
 	{"hucause", CSR_HUCAUSE, 21},
@@ -88,13 +75,17 @@ static void set_csrs(void)
 	}
 }
 
+static void check_csr(const struct csr *csr, u64 value)
+{
+	note("%s", csr->name);
+	CHECK_EQ(read_csr(csr->number), value);
+	note(NULL);
+}
+
 static void check_csrs(void)
 {
-	for (unsigned int i = 0; i < ARRAY_SIZE(csrs); i++) {
-		note("%s", csrs[i].name);
-		CHECK_EQ(read_csr(csrs[i].number), held[i]);
-	}
-	note(NULL);
+	for (unsigned int i = 0; i < ARRAY_SIZE(csrs); i++)
+		check_csr(&csrs[i], held[i]);
 }
 
 /* Two pages; in stage 2 the first one's address is a name of the other. Gone without it. */
@@ -111,19 +102,24 @@ static u64 *map_other_page(const struct table *stage2, u64 offset)
 }
 
 /* Wait in the guest for move n, then look at the page. */
-static const struct outcome *move_in(enum mode mode, u64 n, const u64 *page)
+static void move_in(const char *guest, enum mode mode, u64 n, const u64 *page)
 {
 	regs()[A0] = 0;
 	regs()[A1] = at(mode, &moves);
 	regs()[A2] = (u64)page;
 	regs()[A4] = n;
 	print(MIGRATE_ME);
-	return RUN(mode, LD(A0, A1, 0), BNE(A0, A4, -4), LD(A3, A2, 0));
+	const struct outcome *o = RUN(mode, LD(A0, A1, 0), BNE(A0, A4, -4), LD(A3, A2, 0));
+
+	test("a %s guest goes on in another QEMU", guest);
+	CHECK_DONE(o);
+	CHECK_EQ(o->x[A3], OTHER_MAGIC);
 }
 
 /* The new QEMU has not seen this guest being entered, but the translations that it has are this guest's. */
-static void check_untranslated(void)
+static void check_untranslated(const char *guest)
 {
+	test("what the %s guest saw is not seen by a guest without page tables", guest);
 	write_csr(CSR_HGATP, 0);
 	CHECK_DONE(RUN(IN_VS, LD(A3, A2, 0)));
 	CHECK_EQ(regs()[A3], WINDOW_MAGIC);
@@ -135,35 +131,23 @@ static void in_a_guest(void)
 	u64 *page = map_other_page(&world.stage2, world.hva);
 
 	set_csrs();
-	const struct outcome *o = move_in(IN_DVS, 1, page);
-
-	test("a DV guest goes on in another QEMU");
-	CHECK_DONE(o);
-	CHECK_EQ(o->x[A3], OTHER_MAGIC);
+	move_in("DV", IN_DVS, 1, page);
 	test("the CSRs of a hart that was in a DV guest");
 	check_csrs();
-	test("what the DV guest saw is not seen by a guest without page tables");
-	check_untranslated();
+	check_untranslated("DV");
 }
 
 static void in_a_plain_guest(void)
 {
-	struct table stage2;
-
 	usual_world();
-	stage2 = table_new(ATP_39, true, 0);
-	for (u64 pa = RAM; pa < RAM + RAM_SIZE; pa += level_size(1))
-		table_map(&stage2, pa, pa, 1, PTE_URWX);
+	struct table stage2 = table_new(ATP_39, true, 0);
+
+	table_map_ram(&stage2, 0, 0, PTE_URWX);
 	u64 *page = map_other_page(&stage2, 0);
 
 	csr_write(CSR_HGATP, table_atp(&stage2));
-	const struct outcome *o = move_in(IN_VS, 2, page);
-
-	test("a plain guest goes on in another QEMU");
-	CHECK_DONE(o);
-	CHECK_EQ(o->x[A3], OTHER_MAGIC);
-	test("what the plain guest saw is not seen by a guest without page tables");
-	check_untranslated();
+	move_in("plain", IN_VS, 2, page);
+	check_untranslated("plain");
 }
 
 static void beside_a_guest(void)
@@ -179,11 +163,8 @@ static void beside_a_guest(void)
 	test("the CSRs of a hart that was in its hypervisor");
 	check_csrs();
 	test("the CSRs of an exit");
-	for (unsigned int i = 0; i < ARRAY_SIZE(exit_csrs); i++) {
-		note("%s", exit_csrs[i].name);
-		CHECK_EQ(read_csr(exit_csrs[i].number), exit_csrs[i].value);
-	}
-	note(NULL);
+	for (unsigned int i = 0; i < ARRAY_SIZE(exit_csrs); i++)
+		check_csr(&exit_csrs[i], exit_csrs[i].value);
 }
 
 void test_main(void)

@@ -53,7 +53,7 @@ static void tell_next(uint64_t number)
 
 	window_show(number, round & 1);
 	barrier();
-	sbi_call(SBI_EXT_RFENCE, 1, 1, next->id, (long)(WINDOW + number * PAGE));
+	sbi_call(SBI_EXT_RFENCE, 1, 1, next->id, (long)window_address(number));
 	next->mail = round + 1;
 	barrier();
 	sbi_call(SBI_EXT_IPI, 0, 1, next->id, 0);

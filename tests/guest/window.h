@@ -44,10 +44,15 @@ static inline void window_enter(uint64_t asid)
 	csr_write(satp, 8ul << 60 | asid << 44 | (uint64_t)window_root >> 12);
 }
 
+static inline uint64_t window_address(uint64_t page)
+{
+	return WINDOW + page * PAGE;
+}
+
 /* Which of the two the hart sees there. */
 static inline uint64_t window_seen(uint64_t page)
 {
-	return *(volatile uint64_t *)(WINDOW + page * PAGE);
+	return *(volatile uint64_t *)window_address(page);
 }
 
 #endif

@@ -22,7 +22,6 @@
 #define A6 16
 #define A7 17
 #define S2 18
-#define S3 19
 
 #define INSN_R(op, f3, f7, rd, rs1, rs2)                                                           \
 	((uint32_t)(op) | (uint32_t)(rd) << 7 | (uint32_t)(f3) << 12 | (uint32_t)(rs1) << 15 |     \

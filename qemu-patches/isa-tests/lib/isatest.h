@@ -72,6 +72,8 @@ int table_levels(const struct table *t);
 /* The PTE of @va at @level (0: 4 KiB), making or splitting what is above it. */
 u64 *table_pte(const struct table *t, u64 va, int level);
 void table_map(const struct table *t, u64 va, u64 target, int level, u64 flags);
+/* All of RAM in leaves of 2 MiB: physical address + @offset leads to physical address + @target_offset. */
+void table_map_ram(const struct table *t, u64 offset, u64 target_offset, u64 flags);
 /* The physical address of the table that holds the PTE of @va at @level. */
 u64 table_page(const struct table *t, u64 va, int level);
 u64 table_atp(const struct table *t);
@@ -225,6 +227,8 @@ bool check_done(const char *file, int line, const struct outcome *o);
 
 __attribute__((format(printf, 1, 2))) void print(const char *fmt, ...);
 void vformat(char *buf, size_t size, const char *fmt, va_list args);
+/* Wait for a byte on the serial port. */
+u8 read_byte(void);
 __attribute__((noreturn)) void power_off(bool ok);
 
 /* A program for a hart without Xdv defines its own. */

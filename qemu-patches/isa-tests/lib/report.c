@@ -4,6 +4,7 @@
 
 #define UART 0x10000000ul
 #define UART_LSR 5
+#define UART_LSR_DR 0x01
 #define UART_LSR_THRE 0x20
 #define UART_LSR_TEMT 0x40
 #define SIFIVE_TEST 0x100000ul
@@ -218,6 +219,15 @@ bool check_done(const char *file, int line, const struct outcome *o)
 		describe(o);
 	}
 	return false;
+}
+
+u8 read_byte(void)
+{
+	volatile u8 *uart = (volatile u8 *)UART;
+
+	while (!(uart[UART_LSR] & UART_LSR_DR))
+		;
+	return uart[0];
 }
 
 void power_off(bool ok)

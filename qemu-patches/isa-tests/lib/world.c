@@ -102,10 +102,10 @@ void table_map(const struct table *t, u64 va, u64 target, int level, u64 flags)
 	*table_pte(t, va, level) = make_pte(target, flags);
 }
 
-static void map_ram(const struct table *t, u64 va, u64 target, u64 flags)
+void table_map_ram(const struct table *t, u64 offset, u64 target_offset, u64 flags)
 {
-	for (u64 i = 0; i < RAM_SIZE; i += level_size(1))
-		table_map(t, va + i, target + i, 1, flags);
+	for (u64 pa = RAM_BASE; pa < RAM_BASE + RAM_SIZE; pa += level_size(1))
+		table_map(t, pa + offset, pa + target_offset, 1, flags);
 }
 
 void fence_all(void)
@@ -233,14 +233,14 @@ void new_world(int satp, int hugatp, int vsatp)
 	w->stage2 = table_new(hugatp, true, w->hva);
 	w->guest = table_new(vsatp, false, w->gpa);
 	if (satp != ATP_BARE) {
-		map_ram(&w->host, RAM_BASE, RAM_BASE, PTE_RWX);
-		map_ram(&w->host, RAM_BASE + w->hva, RAM_BASE, PTE_URWX);
+		table_map_ram(&w->host, 0, 0, PTE_RWX);
+		table_map_ram(&w->host, w->hva, 0, PTE_URWX);
 	}
 	if (hugatp != ATP_BARE)
-		map_ram(&w->stage2, RAM_BASE + w->gpa, RAM_BASE + w->hva, PTE_URWX);
+		table_map_ram(&w->stage2, w->gpa, w->hva, PTE_URWX);
 	if (vsatp != ATP_BARE) {
-		map_ram(&w->guest, RAM_BASE + w->gvs, RAM_BASE + w->gpa, PTE_RWX);
-		map_ram(&w->guest, RAM_BASE + w->gvu, RAM_BASE + w->gpa, PTE_URWX);
+		table_map_ram(&w->guest, w->gvs, w->gpa, PTE_RWX);
+		table_map_ram(&w->guest, w->gvu, w->gpa, PTE_URWX);
 	}
 	load_world();
 }
